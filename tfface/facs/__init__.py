@@ -1,0 +1,1 @@
+"""What faces do: the Facial Action Coding System as data and geometry (NumPy only)."""
