@@ -1,0 +1,48 @@
+# Every target does all its own set-up. Needs GNU make and Python 3.11, 3.12 or 3.13 (those
+# that TensorFlow has wheels for); nothing else.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DEMO_RUN := runs/quickstart
+
+# One line a message; TensorFlow's own start-up messages stay out of it.
+export TF_CPP_MIN_LOG_LEVEL ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint
+
+help:
+	@echo "make demo   train a small restoration model, show its table and pictures, export it"
+	@echo "make test   run the whole test suite"
+	@echo "make lint   check style and format (ruff)"
+	@echo "Each sets itself up in $(VENV) first. Another Python: make PYTHON=python3.12 demo"
+
+demo: $(VENV)/installed
+	$(BIN)/python training/restoration.py \
+	    --config training/configs/restoration/quickstart.yaml --out $(DEMO_RUN)
+	@echo
+	@echo "The run, its checkpoints and logs:  $(DEMO_RUN)/"
+	@echo "The table (.md, .csv) and pictures:  $(DEMO_RUN)/evaluation/"
+	@echo "What it is, its figures, versions:   $(DEMO_RUN)/summary.json"
+	@echo "The exported model:                  savedmodels/restoration/"
+	@echo "A photo of yours:                    $(BIN)/tfface restore PHOTO -o DIR"
+
+test: $(VENV)/installed
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+# The stamp is written last, so an interrupted set-up is done again.
+$(VENV)/installed: requirements.lock setup.cfg pyproject.toml
+	@command -v $(PYTHON) >/dev/null \
+	    || { echo "error: $(PYTHON) is not there; tfface needs Python 3.11 or newer: make PYTHON=/path/to/python" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \
+	    || { echo "error: tfface needs Python 3.11, 3.12 or 3.13 (as TensorFlow does), $(PYTHON) is $$($(PYTHON) --version 2>&1): make PYTHON=python3.11" >&2; exit 1; }
+	@echo "Setting up $(VENV) (once; a few minutes, mostly TensorFlow's download)"
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
