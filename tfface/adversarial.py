@@ -1,0 +1,314 @@
+"""One training loop for every adversarial system: named players, one optimizer each, one verb.
+
+A system's `train_step` reads like the algorithm box of its paper:
+
+```python
+restored = self.generator(batch["low"], training=True)
+if self.due("discriminator"):
+    self.update("discriminator", self.adversarial.discriminator_loss(real, fake))
+self.update("generator", pixel_loss + 0.001 * adversarial_loss)
+return self.track(pixel_loss=pixel_loss, adversarial_loss=adversarial_loss)
+```
+
+Everything that is mechanics lives here, once: gradient tapes, loss scaling under float16, averaging over
+replicas, clipping, update ratios, XLA, several steps an execution, saving and resuming. It works the same
+on one device, under `MirroredStrategy` and under `MultiWorkerMirroredStrategy`.
+"""
+
+import contextlib
+import functools
+import math
+import threading
+
+import keras
+import tensorflow as tf
+from keras import ops
+
+
+@keras.saving.register_keras_serializable("tfface")
+class AdversarialModel(keras.Model):
+    """A `keras.Model` whose networks play against each other.
+
+    Subclasses write `train_step(batch)` and `call(inputs)`; they call `update`, `due` and `track` and no tape.
+    Every network must be built when it is passed in, so that strategies, tuners and exporters never meet an
+    unbuilt one.
+
+    Args:
+        players: The networks that learn, by name, such as `{"generator": ..., "discriminator": ...}`. Each
+            becomes an attribute of that name.
+        tracked: Names of the figures that `train_step` reports through `track`; each is averaged over an epoch.
+        periods: Update ratios: `{"discriminator": 3}` makes `due("discriminator")` true in every third step
+            (the third, the sixth, ...). Players that are not named are due in every step.
+
+    Raises:
+        ValueError: If a player is not built, or a period names no player or is not a positive whole number.
+    """
+
+    def __init__(self, players, tracked=(), periods=None, **kwargs):
+        super().__init__(**kwargs)
+        periods = dict(periods or {})
+        for name, network in players.items():
+            if not network.built:
+                raise ValueError(f"Every player must be built before training. Received: `{name}`, which is not.")
+        for name, period in periods.items():
+            if name not in players or not isinstance(period, int) or period < 1:
+                raise ValueError(
+                    "`periods` maps a player's name to a whole number of at least 1. "
+                    f"Received: {name}={period!r}, players {sorted(players)}"
+                )
+        self.player_names = tuple(players)
+        for name, network in players.items():
+            setattr(self, name, network)
+        self.periods = periods
+        self.step = self.add_weight(
+            shape=(), dtype="int64", trainable=False, aggregation="only_first_replica", name="step"
+        )
+        self.trackers = [keras.metrics.Mean(name=name) for name in tracked]
+        # Replicas run `train_step` in threads of their own, each with its own tape.
+        self._recording = threading.local()
+        self._host_step = None
+        self.built = True
+
+    # -- what a train_step says ------------------------------------------------------------------------------
+
+    def due(self, player):
+        """Whether `player` learns in the step that runs: true in every `periods[player]`-th step.
+
+        A Python bool, fixed when the step is traced: the loop traces one graph for each pattern of players
+        that learn together, so no branch is left in the graph (a merge of replicas inside one is impossible).
+        """
+        return player in self._recording.due
+
+    def update(self, player, loss):
+        """One optimizer step of `player` down its gradient of `loss`.
+
+        The gradient is that of the mean over the global batch: each replica's loss is the mean over its own
+        share, and shares are of equal size. Under float16 the loss is scaled up before the gradient is taken
+        and the gradient scaled down again, steps with overflowing gradients being left out.
+
+        Args:
+            player: Name of the player.
+            loss: Scalar, computed in this `train_step`.
+        """
+        variables = getattr(self, player).trainable_variables
+        optimizer = self.optimizers[player]
+        replicas = tf.distribute.get_strategy().num_replicas_in_sync
+        tape = self._recording.tape
+        with tape.stop_recording():
+            seed = tf.cast(optimizer.scale_loss(1.0 / replicas), loss.dtype)
+            gradients = tape.gradient(loss, variables, output_gradients=seed)
+            if self.gradient_clip is not None:
+                gradients = self._clip(gradients, optimizer.scale_loss(self.gradient_clip), replicas)
+            optimizer.apply(gradients, variables)
+
+    def track(self, **figures):
+        """Adds this step's figures to their running means and returns all means, for `train_step` to return."""
+        for tracker in self.trackers:
+            if tracker.name in figures:
+                tracker.update_state(figures[tracker.name])
+        return {tracker.name: tracker.result() for tracker in self.trackers}
+
+    def _clip(self, gradients, limit, replicas):
+        # The norm is that of the global batch's gradient; the optimizer sums over replicas once more.
+        if replicas > 1:
+            summed = tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, gradients)
+            gradients = [gradient / replicas for gradient in summed]
+            limit = limit / replicas
+        clipped, _ = tf.clip_by_global_norm(gradients, limit)
+        return clipped
+
+    # -- compile -----------------------------------------------------------------------------------------------
+
+    def compile(
+        self, optimizers, gradient_clip=None, jit_compile=False, steps_per_execution=1, run_eagerly=False
+    ):
+        """Gives each player its optimizer.
+
+        Args:
+            optimizers: One Keras optimizer a player, by name. For a moving average of a player's weights give
+                its optimizer `use_ema=True, ema_momentum=0.999`, and read them through `averaged`. A player
+                that computes in float16 gets dynamic loss scaling.
+            gradient_clip: Largest global norm of a player's gradient, or None for no clipping.
+            jit_compile: Whether XLA compiles the step.
+            steps_per_execution: Steps run by one call into TensorFlow. A data set that ends within an
+                execution ends the epoch there.
+            run_eagerly: Runs steps without tracing, to debug them.
+
+        Raises:
+            ValueError: If the optimizers' names are not the players', or `gradient_clip` is not positive.
+        """
+        if set(optimizers) != set(self.player_names):
+            raise ValueError(
+                f"`optimizers` needs one entry a player, {sorted(self.player_names)}. Received: {sorted(optimizers)}"
+            )
+        if gradient_clip is not None and not gradient_clip > 0:
+            raise ValueError(f"`gradient_clip` must be positive or None. Received: {gradient_clip}")
+        super().compile(
+            optimizer=None, jit_compile=jit_compile, steps_per_execution=steps_per_execution, run_eagerly=run_eagerly
+        )
+        self.gradient_clip = gradient_clip
+        self.optimizers = {}
+        for name in self.player_names:
+            optimizer, network = optimizers[name], getattr(self, name)
+            if network.dtype_policy.compute_dtype == "float16":
+                if not isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+                    optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+            if not optimizer.built:
+                optimizer.build(network.trainable_variables)
+            self.optimizers[name] = optimizer
+
+    def get_compile_config(self):
+        if not self.compiled:
+            return {}
+        return {
+            "optimizers": {
+                name: keras.saving.serialize_keras_object(optimizer) for name, optimizer in self.optimizers.items()
+            },
+            "gradient_clip": self.gradient_clip,
+            "jit_compile": self.jit_compile,
+            "steps_per_execution": self.steps_per_execution,
+            "run_eagerly": self.run_eagerly,
+        }
+
+    def compile_from_config(self, config):
+        config = dict(config)
+        optimizers = {
+            name: keras.saving.deserialize_keras_object(optimizer)
+            for name, optimizer in config.pop("optimizers").items()
+        }
+        self.compile(optimizers, **config)
+
+    # -- the loop ----------------------------------------------------------------------------------------------
+
+    def fit(self, *args, **kwargs):
+        """`keras.Model.fit`. A resumed model goes on with the update pattern of its own `step`."""
+        self._host_step = None
+        return super().fit(*args, **kwargs)
+
+    def make_train_function(self, force=False):
+        if self.train_function is not None and not force:
+            return
+        cycle = math.lcm(1, *self.periods.values())
+        make_step = functools.cache(self._make_step)
+
+        @functools.cache
+        def execution(phase, steps):
+            """The graph that runs `steps` steps, the first of them at `phase` of the cycle of update ratios."""
+            run_steps = [make_step(self._due_at((phase + i) % cycle)) for i in range(steps)]
+
+            def run(iterator):
+                for run_step in run_steps:
+                    logs = run_step(next(iterator))
+                return logs
+
+            return run if self.run_eagerly else tf.function(run, reduce_retracing=True, autograph=False)
+
+        def train_function(iterator):
+            if self._host_step is None:
+                self._host_step = int(ops.convert_to_numpy(self.step))
+            phase, steps = self._host_step % cycle, self.steps_per_execution
+            if isinstance(iterator, (tf.data.Iterator, tf.distribute.DistributedIterator)):
+                logs = execution(phase, steps)(iterator)
+            else:  # `train_on_batch` hands over a plain generator of one batch.
+                steps = 1
+                logs = make_step(self._due_at(phase))(next(iter(iterator)))
+            self._host_step += steps
+            return logs
+
+        self.train_function = train_function
+
+    def _due_at(self, phase):
+        return frozenset(
+            name for name in self.player_names if (phase + 1) % self.periods.get(name, 1) == 0
+        )
+
+    def _make_step(self, due):
+        def replica_step(batch):
+            self._recording.due = due
+            with tf.GradientTape(persistent=True) as self._recording.tape:
+                logs = self.train_step(batch)
+            self._recording.tape = None
+            self.step.assign(self.step + 1)
+            return logs
+
+        strategy = self.distribute_strategy
+
+        def step(batch):
+            logs = strategy.run(replica_step, args=(batch,))
+            return tf.nest.map_structure(lambda log: strategy.experimental_local_results(log)[0], logs)
+
+        if self.run_eagerly:
+            return step
+        return tf.function(step, reduce_retracing=True, jit_compile=self.jit_compile or None, autograph=False)
+
+    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
+        """Nothing to do: every network is built. Keras' own fails under several workers (keras#20585)."""
+
+    def _get_metrics_result_or_logs(self, logs):
+        # The metrics hold the whole epoch of all replicas; a step's logs only what its replica has seen.
+        metrics = {metric.name: metric for metric in self.metrics}
+        return {name: metrics[name].result() if name in metrics else log for name, log in logs.items()}
+
+    @property
+    def metrics(self):
+        return [*self.trackers, *self.test_metrics]
+
+    @property
+    def test_metrics(self):
+        """The metrics that `test_step` updates; a subclass overrides it."""
+        return []
+
+    # -- keeping -----------------------------------------------------------------------------------------------
+
+    def checkpoint(self):
+        """All that training needs to go on as if it had never stopped, as a `tf.train.Checkpoint`."""
+        return tf.train.Checkpoint(
+            step=self.step.value,
+            **{name: getattr(self, name) for name in self.player_names},
+            **{f"{name}_optimizer": optimizer for name, optimizer in self.optimizers.items()},
+        )
+
+    @contextlib.contextmanager
+    def averaged(self, player):
+        """Within this context `player` has the moving average of its weights, if its optimizer keeps one."""
+        optimizer = self.optimizers[player]
+        optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+        variables = getattr(self, player).trainable_variables
+        if not optimizer.use_ema or int(ops.convert_to_numpy(self.step)) == 0:
+            yield getattr(self, player)
+            return
+        kept = [ops.convert_to_numpy(variable) for variable in variables]
+        for variable, average in zip(variables, optimizer._model_variables_moving_average, strict=True):
+            variable.assign(average)
+        try:
+            yield getattr(self, player)
+        finally:
+            for variable, value in zip(variables, kept, strict=True):
+                variable.assign(value)
+
+
+def gradient_penalty(discriminator, real, fake, seed):
+    """The penalty that makes a Wasserstein critic 1-Lipschitz, without its weight.
+
+    `E[(||grad D(x)||_2 - 1)^2]` at x drawn evenly on the lines between real and fake.
+
+    Args:
+        discriminator: Maps images to one logit an image.
+        real: (B, H, W, C) images.
+        fake: (B, H, W, C) images.
+        seed: int32 tensor (2,) for the stateless draw of the points.
+
+    Returns:
+        Scalar.
+
+    Reference:
+        Gulrajani et al., Improved Training of Wasserstein GANs, 2017, Eq. 3.
+    """
+    share = tf.random.stateless_uniform((tf.shape(real)[0], 1, 1, 1), seed, dtype=real.dtype)
+    points = real + share * (fake - real)
+    with tf.GradientTape() as tape:
+        tape.watch(points)
+        scores = discriminator(points, training=True)
+    slopes = tf.cast(tape.gradient(scores, points), "float32")
+    norms = tf.sqrt(tf.reduce_sum(tf.square(slopes), axis=(1, 2, 3)) + 1e-12)
+    return tf.reduce_mean(tf.square(norms - 1.0))
