@@ -1,0 +1,156 @@
+"""Photographs on disk, whatever their format, as RGB arrays and back.
+
+Users bring scans, phone pictures, screenshots and half-copied files. `read_photo` turns every one of
+them into the same thing, an upright `(height, width, 3)` uint8 RGB array, or says in one line why it
+cannot. `write_photo` never leaves half a file behind.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import struct
+import threading
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+
+# What photographs come in. The list also keeps Pillow from opening formats that run other programs
+# (EPS calls Ghostscript) or that hold no photograph.
+FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP", "PPM", "JPEG2000")
+
+# What Pillow's decoders raise for damaged files; none of these is a fault of the program.
+_DECODER_ERRORS = (
+    OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, OverflowError,
+    MemoryError, struct.error, zlib.error,
+)  # fmt: skip
+
+Image.init()  # formats beyond the commonest are registered only by this
+
+_OPENING = threading.Lock()
+
+
+class PhotoError(ValueError):
+    """A picture that cannot be read or written; the message is one line: file, rule, reason."""
+
+
+def read_photo(path: str | os.PathLike, max_pixels: int = 100_000_000) -> np.ndarray:
+    """Reads a picture of any common format as an upright RGB array.
+
+    EXIF rotation is applied, grey becomes three equal channels, 16-bit grey is scaled to 8 bits,
+    CMYK is converted, transparency is laid over white, and of an animation the first frame is taken.
+
+    Args:
+        path: The file.
+        max_pixels: Most pixels (width x height) that are decoded. The size is read from the file's
+            header, so that a small file that claims to be enormous costs no memory.
+
+    Returns:
+        (height, width, 3) uint8, RGB, own memory.
+
+    Raises:
+        PhotoError: If the file is not there, is empty, is damaged or truncated, is of no known
+            format, has more than `max_pixels` pixels, or holds values that are not 8 or 16 bit.
+    """
+    path = Path(path)
+    try:
+        if not path.is_file():
+            raise PhotoError(f"{path}: must be a picture file. Received: no such file.")
+        if path.stat().st_size == 0:
+            raise PhotoError(f"{path}: must be a picture. Received: an empty file (0 bytes).")
+        with _opened(path) as image:
+            width, height = image.size
+            if width * height > max_pixels:
+                raise PhotoError(
+                    f"{path}: must have at most {max_pixels} pixels. "
+                    f"Received: {width} x {height} = {width * height}."
+                )
+            return _as_rgb(_upright(image), path)
+    except PhotoError:
+        raise
+    except _DECODER_ERRORS as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise PhotoError(f"{path}: cannot be read as a picture ({reason}).") from error
+
+
+def write_photo(path: str | os.PathLike, image: np.ndarray) -> None:
+    """Writes a picture; the file appears complete or not at all.
+
+    Args:
+        path: Where to write. The ending decides the format (.png, .jpg, .webp ...).
+        image: (height, width, 3) uint8, RGB.
+
+    Raises:
+        PhotoError: If the image is no such array, the ending names no format that can be written,
+            or the file cannot be written (a full or read-only folder).
+    """
+    path = Path(path)
+    if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.shape[2:] != (3,):
+        received = f"{image.dtype} {image.shape}" if isinstance(image, np.ndarray) else type(image)
+        raise PhotoError(
+            f"{path}: `image` must be a (height, width, 3) uint8 array. Received: {received}."
+        )
+    kind = Image.registered_extensions().get(path.suffix.lower())
+    if kind not in FORMATS:
+        raise PhotoError(
+            f"{path}: must end in a picture format (.png, .jpg). Received: {path.suffix!r}."
+        )
+    # The hidden name keeps a half-written file out of listings such as `*.png`.
+    aside = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
+    try:
+        Image.fromarray(image).save(aside, format=kind, quality=95)
+        os.replace(aside, path)
+    except OSError as error:
+        raise PhotoError(
+            f"{path}: cannot be written ({error.strerror or error})."
+        ) from error
+    finally:
+        with contextlib.suppress(OSError):
+            aside.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    """Opens a file's header without Pillow's own size limit, which `max_pixels` replaces."""
+    # Pillow knows its limit as a global alone: it is lifted for the moment in which the header is
+    # read, one thread at a time, and every other user of Pillow keeps it.
+    with _OPENING:
+        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            image = Image.open(path, formats=FORMATS)
+        finally:
+            Image.MAX_IMAGE_PIXELS = limit
+    with image:
+        yield image
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """Applies the EXIF rotation; damaged EXIF data does not cost the picture."""
+    image.load()
+    try:
+        return ImageOps.exif_transpose(image)
+    except _DECODER_ERRORS:
+        return image
+
+
+def _as_rgb(image: Image.Image, path: Path) -> np.ndarray:
+    """Any of Pillow's modes as (height, width, 3) uint8."""
+    if image.mode.startswith("I"):  # 16-bit grey; "I" is how 16-bit PGM and some PNG arrive
+        values = np.asarray(image).astype(np.int64)
+        if values.min() < 0 or values.max() > 65535:
+            raise PhotoError(
+                f"{path}: must have 8 or 16 bits a channel. "
+                f"Received: values from {values.min()} to {values.max()}."
+            )
+        grey = ((values + 128) // 257).astype(np.uint8)
+        return np.repeat(grey[..., None], 3, axis=-1)
+    if image.mode == "F":
+        raise PhotoError(f"{path}: must have 8 or 16 bits a channel. Received: float values.")
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(white, image)
+    return np.array(image.convert("RGB"))
