@@ -49,7 +49,9 @@ class AdversarialModel(keras.Model):
         periods = dict(periods or {})
         for name, network in players.items():
             if not network.built:
-                raise ValueError(f"Every player must be built before training. Received: `{name}`, which is not.")
+                raise ValueError(
+                    f"Every player must be built before training. Received: `{name}`, which is not."
+                )
         for name, period in periods.items():
             if name not in players or not isinstance(period, int) or period < 1:
                 raise ValueError(
@@ -98,7 +100,9 @@ class AdversarialModel(keras.Model):
             seed = tf.cast(optimizer.scale_loss(1.0 / replicas), loss.dtype)
             gradients = tape.gradient(loss, variables, output_gradients=seed)
             if self.gradient_clip is not None:
-                gradients = self._clip(gradients, optimizer.scale_loss(self.gradient_clip), replicas)
+                gradients = self._clip(
+                    gradients, optimizer.scale_loss(self.gradient_clip), replicas
+                )
             optimizer.apply(gradients, variables)
 
     def track(self, **figures):
@@ -111,7 +115,9 @@ class AdversarialModel(keras.Model):
     def _clip(self, gradients, limit, replicas):
         # The norm is that of the global batch's gradient; the optimizer sums over replicas once more.
         if replicas > 1:
-            summed = tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, gradients)
+            summed = tf.distribute.get_replica_context().all_reduce(
+                tf.distribute.ReduceOp.SUM, gradients
+            )
             gradients = [gradient / replicas for gradient in summed]
             limit = limit / replicas
         clipped, _ = tf.clip_by_global_norm(gradients, limit)
@@ -120,7 +126,12 @@ class AdversarialModel(keras.Model):
     # -- compile -----------------------------------------------------------------------------------------------
 
     def compile(
-        self, optimizers, gradient_clip=None, jit_compile=False, steps_per_execution=1, run_eagerly=False
+        self,
+        optimizers,
+        gradient_clip=None,
+        jit_compile=False,
+        steps_per_execution=1,
+        run_eagerly=False,
     ):
         """Gives each player its optimizer.
 
@@ -144,7 +155,10 @@ class AdversarialModel(keras.Model):
         if gradient_clip is not None and not gradient_clip > 0:
             raise ValueError(f"`gradient_clip` must be positive or None. Received: {gradient_clip}")
         super().compile(
-            optimizer=None, jit_compile=jit_compile, steps_per_execution=steps_per_execution, run_eagerly=run_eagerly
+            optimizer=None,
+            jit_compile=jit_compile,
+            steps_per_execution=steps_per_execution,
+            run_eagerly=run_eagerly,
         )
         self.gradient_clip = gradient_clip
         self.optimizers = {}
@@ -162,7 +176,8 @@ class AdversarialModel(keras.Model):
             return {}
         return {
             "optimizers": {
-                name: keras.saving.serialize_keras_object(optimizer) for name, optimizer in self.optimizers.items()
+                name: keras.saving.serialize_keras_object(optimizer)
+                for name, optimizer in self.optimizers.items()
             },
             "gradient_clip": self.gradient_clip,
             "jit_compile": self.jit_compile,
@@ -201,7 +216,11 @@ class AdversarialModel(keras.Model):
                     logs = run_step(next(iterator))
                 return logs
 
-            return run if self.run_eagerly else tf.function(run, reduce_retracing=True, autograph=False)
+            return (
+                run
+                if self.run_eagerly
+                else tf.function(run, reduce_retracing=True, autograph=False)
+            )
 
         def train_function(iterator):
             if self._host_step is None:
@@ -211,7 +230,8 @@ class AdversarialModel(keras.Model):
                 logs = execution(phase, steps)(iterator)
             else:  # `train_on_batch` hands over a plain generator of one batch.
                 steps = 1
-                logs = make_step(self._due_at(phase))(next(iter(iterator)))
+                batch = keras.utils.pack_x_y_sample_weight(*next(iter(iterator)))
+                logs = make_step(self._due_at(phase))(batch)
             self._host_step += steps
             return logs
 
@@ -235,11 +255,15 @@ class AdversarialModel(keras.Model):
 
         def step(batch):
             logs = strategy.run(replica_step, args=(batch,))
-            return tf.nest.map_structure(lambda log: strategy.experimental_local_results(log)[0], logs)
+            return tf.nest.map_structure(
+                lambda log: strategy.experimental_local_results(log)[0], logs
+            )
 
         if self.run_eagerly:
             return step
-        return tf.function(step, reduce_retracing=True, jit_compile=self.jit_compile or None, autograph=False)
+        return tf.function(
+            step, reduce_retracing=True, jit_compile=self.jit_compile or None, autograph=False
+        )
 
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
         """Nothing to do: every network is built. Keras' own fails under several workers (keras#20585)."""
@@ -247,7 +271,9 @@ class AdversarialModel(keras.Model):
     def _get_metrics_result_or_logs(self, logs):
         # The metrics hold the whole epoch of all replicas; a step's logs only what its replica has seen.
         metrics = {metric.name: metric for metric in self.metrics}
-        return {name: metrics[name].result() if name in metrics else log for name, log in logs.items()}
+        return {
+            name: metrics[name].result() if name in metrics else log for name, log in logs.items()
+        }
 
     @property
     def metrics(self):
@@ -278,7 +304,9 @@ class AdversarialModel(keras.Model):
             yield getattr(self, player)
             return
         kept = [ops.convert_to_numpy(variable) for variable in variables]
-        for variable, average in zip(variables, optimizer._model_variables_moving_average, strict=True):
+        for variable, average in zip(
+            variables, optimizer._model_variables_moving_average, strict=True
+        ):
             variable.assign(average)
         try:
             yield getattr(self, player)

@@ -1,0 +1,273 @@
+"""The adversarial loop against steps done by hand, one device against two, and a stop against no stop."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfface.adversarial import AdversarialModel, gradient_penalty
+
+
+@keras.saving.register_keras_serializable("tests")
+class Duel(AdversarialModel):
+    """A linear generator that should reach 1 against a linear discriminator that learns every second step."""
+
+    def __init__(self, generator, discriminator, period=2, **kwargs):
+        super().__init__(
+            {"generator": generator, "discriminator": discriminator},
+            tracked=("generator_loss", "discriminator_loss"),
+            periods={"discriminator": period},
+            **kwargs,
+        )
+
+    def call(self, x):
+        return self.generator(x)
+
+    def train_step(self, batch):
+        x, y = batch
+        fake = self.generator(x, training=True)
+        figures = {}
+        if self.due("discriminator"):
+            figures["discriminator_loss"] = tf.reduce_mean(
+                tf.square(self.discriminator(y, training=True) - 1.0)
+            ) + tf.reduce_mean(tf.square(self.discriminator(tf.stop_gradient(fake), training=True)))
+            self.update("discriminator", figures["discriminator_loss"])
+        loss = tf.reduce_mean(tf.square(fake - y)) + 0.1 * tf.reduce_mean(
+            tf.square(self.discriminator(fake, training=True) - 1.0)
+        )
+        self.update("generator", loss)
+        return self.track(generator_loss=loss, **figures)
+
+    def get_config(self):
+        return {
+            "generator": keras.saving.serialize_keras_object(self.generator),
+            "discriminator": keras.saving.serialize_keras_object(self.discriminator),
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**keras.saving.deserialize_keras_object(config))
+
+
+def network(units, normalized=False):
+    layers = [keras.Input((3,)), keras.layers.Dense(units, dtype="float32")]
+    if normalized:
+        layers.insert(1, keras.layers.BatchNormalization(synchronized=True, dtype="float32"))
+    return keras.Sequential(layers)
+
+
+def duel(learning_rate=0.1, normalized=False, make=Duel, ema=False, policy=None, **compiling):
+    keras.utils.set_random_seed(7)
+    if policy:
+        keras.config.set_dtype_policy(policy)
+    try:
+        model = make(network(3), network(1, normalized))
+        model.compile(
+            {
+                "generator": keras.optimizers.SGD(
+                    learning_rate, momentum=0.5, use_ema=ema, ema_momentum=0.5
+                ),
+                "discriminator": keras.optimizers.SGD(learning_rate),
+            },
+            **compiling,
+        )
+    finally:
+        keras.config.set_dtype_policy("float32")
+    return model
+
+
+X = np.random.default_rng(0).normal(size=(48, 3)).astype("float32")
+Y = np.tanh(X)
+
+
+def stream(batch_size=8):
+    data = tf.data.Dataset.from_tensor_slices((X, Y)).batch(batch_size, drop_remainder=True)
+    return data.repeat()
+
+
+def fit(model, steps, **kwargs):
+    return model.fit(stream(), steps_per_epoch=steps, shuffle=False, verbose=0, **kwargs)
+
+
+def distance(a, b):
+    pairs = zip(a.weights, b.weights, strict=True)
+    return max(float(np.max(np.abs(u.numpy() - v.numpy()))) for u, v in pairs)
+
+
+def by_hand(steps, clip=None):
+    """The duel's steps in plain NumPy, gradients derived by hand."""
+    start = duel()
+    w, b = (v.numpy().astype("float64") for v in start.generator.weights)
+    u, c = (v.numpy().astype("float64") for v in start.discriminator.weights)
+    momentum = [np.zeros_like(w), np.zeros_like(b)]
+
+    def clipped(gradients):
+        if clip is None:
+            return gradients
+        norm = np.sqrt(sum(np.sum(g**2) for g in gradients))
+        return [g * min(1.0, clip / norm) for g in gradients]
+
+    for step in range(steps):
+        x, y = (np.resize(np.roll(a, -8 * step, 0), (8, 3)).astype("float64") for a in (X, Y))
+        fake = x @ w + b
+        if step % 2 == 1:
+            real_error, fake_error = 2 * (y @ u + c - 1) / 8, 2 * (fake @ u + c) / 8
+            du, dc = clipped(
+                [y.T @ real_error + fake.T @ fake_error, (real_error + fake_error).sum(0)]
+            )
+            u, c = u - 0.1 * du, c - 0.1 * dc
+        d_fake = 2 * (fake - y) / fake.size + 0.1 * 2 * (fake @ u + c - 1) / 8 @ u.T
+        for moment, gradient in zip(momentum, clipped([x.T @ d_fake, d_fake.sum(0)]), strict=True):
+            moment *= 0.5
+            moment -= 0.1 * gradient
+        w, b = w + momentum[0], b + momentum[1]
+    return [w, b, u, c]
+
+
+@pytest.mark.parametrize("clip", [None, 0.05])
+def test_five_steps_are_those_done_by_hand(clip):
+    model = duel(gradient_clip=clip)
+    fit(model, 5)
+    expected = by_hand(5, clip)
+    got = [*model.generator.weights, *model.discriminator.weights]
+    for value, reference in zip(got, expected, strict=True):
+        np.testing.assert_allclose(value.numpy(), reference, atol=2e-6)
+    assert int(model.step.numpy()) == 5
+
+
+def test_the_discriminator_learns_in_every_second_step_only():
+    model = duel()
+    before = model.discriminator.get_weights()
+    fit(model, 1)
+    np.testing.assert_array_equal(model.discriminator.get_weights()[0], before[0])
+    fit(model, 1)  # The second fit goes on with the pattern: this is the second step.
+    assert np.any(model.discriminator.get_weights()[0] != before[0])
+
+
+@pytest.mark.parametrize("steps", [2, 3, 6])
+def test_several_steps_an_execution_are_the_same_steps(steps):
+    one, many = duel(), duel(steps_per_execution=steps)
+    fit(one, 6)
+    fit(many, 6)
+    assert distance(one, many) < 1e-6
+
+
+def test_xla_gives_the_same_steps():
+    plain, compiled = duel(), duel(jit_compile=True)
+    fit(plain, 4)
+    fit(compiled, 4)
+    assert distance(plain, compiled) < 1e-6
+
+
+def test_eager_steps_and_train_on_batch_are_the_same_steps():
+    traced, eager, single = duel(), duel(run_eagerly=True), duel()
+    fit(traced, 2)
+    fit(eager, 2)
+    single.train_on_batch(X[:8], Y[:8])
+    single.train_on_batch(X[8:16], Y[8:16])
+    assert distance(traced, eager) < 1e-6
+    assert distance(traced, single) < 1e-6
+
+
+def test_each_pattern_of_players_is_traced_once():
+    traces = []
+
+    class Counted(Duel):
+        def train_step(self, batch):
+            traces.append(self.due("discriminator"))
+            return super().train_step(batch)
+
+    fit(duel(make=Counted), 6, epochs=2)
+    assert sorted(traces) == [False, True]
+
+
+@pytest.mark.parametrize("clip", [None, 0.05])
+def test_two_devices_equal_one(two_devices, clip):
+    one = duel(normalized=True, gradient_clip=clip)
+    history_one = fit(one, 4).history
+    with two_devices.scope():
+        two = duel(normalized=True, gradient_clip=clip)
+    history_two = fit(two, 4).history
+    assert distance(one, two) < 1e-5
+    for name, values in history_one.items():
+        np.testing.assert_allclose(values, history_two[name], rtol=1e-5)
+
+
+def test_float16_scales_the_loss_and_bfloat16_does_not():
+    half, brain = duel(policy="mixed_float16"), duel(policy="mixed_bfloat16")
+    assert isinstance(half.optimizers["generator"], keras.optimizers.LossScaleOptimizer)
+    assert isinstance(brain.optimizers["generator"], keras.optimizers.SGD)
+    full = duel()
+    for model in (half, brain, full):
+        fit(model, 6)
+    # The layers compute in float32 here, so scaling up and down again must change nothing.
+    assert distance_of_players(half, full) < 1e-5
+
+
+def distance_of_players(a, b):
+    pairs = zip(
+        [*a.generator.weights, *a.discriminator.weights],
+        [*b.generator.weights, *b.discriminator.weights],
+        strict=True,
+    )
+    return max(float(np.max(np.abs(u.numpy() - v.numpy()))) for u, v in pairs)
+
+
+def test_a_checkpoint_resumes_exactly(tmp_path):
+    whole = duel(normalized=True)
+    fit(whole, 6)
+    first = duel(normalized=True)
+    fit(first, 3)
+    path = first.checkpoint().save(tmp_path / "c")
+    second = duel(normalized=True, learning_rate=0.5)  # Overwritten by the checkpoint's.
+    second.checkpoint().restore(path).assert_existing_objects_matched()
+    second.fit(stream().skip(3), steps_per_epoch=3, shuffle=False, verbose=0)
+    assert distance(whole, second) == 0
+
+
+def test_keras_file_holds_players_and_optimizers(tmp_path):
+    model = duel()
+    fit(model, 3)
+    model.save(tmp_path / "m.keras")
+    reloaded = keras.models.load_model(tmp_path / "m.keras", safe_mode=True)
+    fit(model, 3)
+    fit(reloaded, 3)
+    assert distance(model, reloaded) == 0
+
+
+def test_averaged_weights_stand_in_and_go_again():
+    model = duel(ema=True)
+    kernels = []
+    for _ in range(2):
+        fit(model, 1)
+        kernels.append(model.generator.get_weights()[0])
+    with model.averaged("generator") as generator:
+        average = generator.get_weights()[0]
+    # Momentum 0.5; the first step sets the average.
+    np.testing.assert_allclose(average, 0.5 * kernels[0] + 0.5 * kernels[1], atol=1e-7)
+    np.testing.assert_array_equal(model.generator.get_weights()[0], kernels[1])
+
+
+def test_bad_arguments_are_named():
+    with pytest.raises(ValueError, match="periods"):
+        duel(make=lambda g, d: Duel(g, d, period=0))
+    with pytest.raises(ValueError, match="built"):
+        Duel(keras.Sequential([keras.layers.Dense(1)]), network(1))
+    model = Duel(network(3), network(1))
+    with pytest.raises(ValueError, match="one entry a player"):
+        model.compile({"generator": keras.optimizers.SGD()})
+    with pytest.raises(ValueError, match="gradient_clip"):
+        duel(gradient_clip=0.0)
+
+
+def test_gradient_penalty_of_a_linear_critic():
+    """D(x) = sum of a * x has the gradient a everywhere, so the penalty is (||a|| - 1)^2."""
+    inputs = keras.Input((2, 2, 1))
+    critic = keras.Model(
+        inputs, keras.layers.Dense(1, use_bias=False)(keras.layers.Flatten()(inputs))
+    )
+    a = np.array([[3.0], [0.0], [4.0], [0.0]], "float32")
+    critic.set_weights([a])
+    images = tf.random.stateless_uniform((3, 2, 2, 1), (1, 2))
+    penalty = gradient_penalty(critic, images, 1 - images, tf.constant([0, 1]))
+    assert float(penalty) == pytest.approx((5 - 1) ** 2, rel=1e-5)
