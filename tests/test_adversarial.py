@@ -1,4 +1,4 @@
-"""The adversarial loop against steps done by hand, one device against two, and a stop against no stop."""
+"""The adversarial loop against steps done by hand, two devices, and a stop."""
 
 import keras
 import numpy as np
@@ -10,7 +10,8 @@ from tfface.adversarial import AdversarialModel, gradient_penalty
 
 @keras.saving.register_keras_serializable("tests")
 class Duel(AdversarialModel):
-    """A linear generator that should reach 1 against a linear discriminator that learns every second step."""
+    """A linear generator that should reach 1 against a linear discriminator that learns every
+    second step."""
 
     def __init__(self, generator, discriminator, period=2, **kwargs):
         super().__init__(

@@ -10,9 +10,10 @@ self.update("generator", pixel_loss + 0.001 * adversarial_loss)
 return self.track(pixel_loss=pixel_loss, adversarial_loss=adversarial_loss)
 ```
 
-Everything that is mechanics lives here, once: gradient tapes, loss scaling under float16, averaging over
-replicas, clipping, update ratios, XLA, several steps an execution, saving and resuming. It works the same
-on one device, under `MirroredStrategy` and under `MultiWorkerMirroredStrategy`.
+Everything that is mechanics lives here, once: gradient tapes, loss scaling under float16, averaging
+    over
+replicas, clipping, update ratios, XLA, several steps an execution, saving and resuming. It works
+the same on one device, under `MirroredStrategy` and under `MultiWorkerMirroredStrategy`.
 """
 
 import contextlib
@@ -29,19 +30,22 @@ from keras import ops
 class AdversarialModel(keras.Model):
     """A `keras.Model` whose networks play against each other.
 
-    Subclasses write `train_step(batch)` and `call(inputs)`; they call `update`, `due` and `track` and no tape.
-    Every network must be built when it is passed in, so that strategies, tuners and exporters never meet an
-    unbuilt one.
+    Subclasses write `train_step(batch)` and `call(inputs)`; they call `update`, `due` and `track`
+    and no tape. Every network must be built when it is passed in, so that strategies, tuners and
+    exporters never meet an unbuilt one.
 
     Args:
-        players: The networks that learn, by name, such as `{"generator": ..., "discriminator": ...}`. Each
-            becomes an attribute of that name.
-        tracked: Names of the figures that `train_step` reports through `track`; each is averaged over an epoch.
-        periods: Update ratios: `{"discriminator": 3}` makes `due("discriminator")` true in every third step
-            (the third, the sixth, ...). Players that are not named are due in every step.
+        players: The networks that learn, by name, such as `{"generator": ..., "discriminator":
+            ...}`. Each becomes an attribute of that name.
+        tracked: Names of the figures that `train_step` reports through `track`; each is averaged
+            over an epoch.
+        periods: Update ratios: `{"discriminator": 3}` makes `due("discriminator")` true in every
+            third step (the third, the sixth, ...). Players that are not named are due in every
+            step.
 
     Raises:
-        ValueError: If a player is not built, or a period names no player or is not a positive whole number.
+        ValueError: If a player is not built, or a period names no player or is not a positive whole
+            number.
     """
 
     def __init__(self, players, tracked=(), periods=None, **kwargs):
@@ -71,22 +75,27 @@ class AdversarialModel(keras.Model):
         self._host_step = None
         self.built = True
 
-    # -- what a train_step says ------------------------------------------------------------------------------
+    # -- what a train_step says
+    # ------------------------------------------------------------------------------
 
     def due(self, player):
         """Whether `player` learns in the step that runs: true in every `periods[player]`-th step.
 
-        A Python bool, fixed when the step is traced: the loop traces one graph for each pattern of players
-        that learn together, so no branch is left in the graph (a merge of replicas inside one is impossible).
+        A Python bool, fixed when the step is traced: the loop traces one graph for each pattern of
+            players
+        that learn together, so no branch is left in the graph (a merge of replicas inside one is
+        impossible).
         """
         return player in self._recording.due
 
     def update(self, player, loss):
         """One optimizer step of `player` down its gradient of `loss`.
 
-        The gradient is that of the mean over the global batch: each replica's loss is the mean over its own
-        share, and shares are of equal size. Under float16 the loss is scaled up before the gradient is taken
-        and the gradient scaled down again, steps with overflowing gradients being left out.
+        The gradient is that of the mean over the global batch: each replica's loss is the mean over
+            its own
+        share, and shares are of equal size. Under float16 the loss is scaled up before the gradient
+        is taken and the gradient scaled down again, steps with overflowing gradients being left
+        out.
 
         Args:
             player: Name of the player.
@@ -106,14 +115,15 @@ class AdversarialModel(keras.Model):
             optimizer.apply(gradients, variables)
 
     def track(self, **figures):
-        """Adds this step's figures to their running means and returns all means, for `train_step` to return."""
+        """Adds this step's figures to their running means and returns all means to report."""
         for tracker in self.trackers:
             if tracker.name in figures:
                 tracker.update_state(figures[tracker.name])
         return {tracker.name: tracker.result() for tracker in self.trackers}
 
     def _clip(self, gradients, limit, replicas):
-        # The norm is that of the global batch's gradient; the optimizer sums over replicas once more.
+        # The norm is that of the global batch's gradient; the optimizer sums over replicas once
+        # more.
         if replicas > 1:
             summed = tf.distribute.get_replica_context().all_reduce(
                 tf.distribute.ReduceOp.SUM, gradients
@@ -123,7 +133,8 @@ class AdversarialModel(keras.Model):
         clipped, _ = tf.clip_by_global_norm(gradients, limit)
         return clipped
 
-    # -- compile -----------------------------------------------------------------------------------------------
+    # -- compile -----------------------------------------------------------------------------------
+    # ------------
 
     def compile(
         self,
@@ -136,21 +147,23 @@ class AdversarialModel(keras.Model):
         """Gives each player its optimizer.
 
         Args:
-            optimizers: One Keras optimizer a player, by name. For a moving average of a player's weights give
-                its optimizer `use_ema=True, ema_momentum=0.999`, and read them through `averaged`. A player
-                that computes in float16 gets dynamic loss scaling.
+            optimizers: One Keras optimizer a player, by name. For a moving average of a player's
+                weights give its optimizer `use_ema=True, ema_momentum=0.999`, and read them through
+                `averaged`. A player that computes in float16 gets dynamic loss scaling.
             gradient_clip: Largest global norm of a player's gradient, or None for no clipping.
             jit_compile: Whether XLA compiles the step.
-            steps_per_execution: Steps run by one call into TensorFlow. A data set that ends within an
-                execution ends the epoch there.
+            steps_per_execution: Steps run by one call into TensorFlow. A data set that ends within
+                an execution ends the epoch there.
             run_eagerly: Runs steps without tracing, to debug them.
 
         Raises:
-            ValueError: If the optimizers' names are not the players', or `gradient_clip` is not positive.
+            ValueError: If the optimizers' names are not the players', or `gradient_clip` is not
+                positive.
         """
         if set(optimizers) != set(self.player_names):
             raise ValueError(
-                f"`optimizers` needs one entry a player, {sorted(self.player_names)}. Received: {sorted(optimizers)}"
+                f"`optimizers` needs one entry a player, {sorted(self.player_names)}. "
+                f"Received: {sorted(optimizers)}"
             )
         if gradient_clip is not None and not gradient_clip > 0:
             raise ValueError(f"`gradient_clip` must be positive or None. Received: {gradient_clip}")
@@ -164,9 +177,9 @@ class AdversarialModel(keras.Model):
         self.optimizers = {}
         for name in self.player_names:
             optimizer, network = optimizers[name], getattr(self, name)
-            if network.dtype_policy.compute_dtype == "float16":
-                if not isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
-                    optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+            half = network.dtype_policy.compute_dtype == "float16"
+            if half and not isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+                optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
             if not optimizer.built:
                 optimizer.build(network.trainable_variables)
             self.optimizers[name] = optimizer
@@ -193,7 +206,8 @@ class AdversarialModel(keras.Model):
         }
         self.compile(optimizers, **config)
 
-    # -- the loop ----------------------------------------------------------------------------------------------
+    # -- the loop
+    # ----------------------------------------------------------------------------------------------
 
     def fit(self, *args, **kwargs):
         """`keras.Model.fit`. A resumed model goes on with the update pattern of its own `step`."""
@@ -208,7 +222,7 @@ class AdversarialModel(keras.Model):
 
         @functools.cache
         def execution(phase, steps):
-            """The graph that runs `steps` steps, the first of them at `phase` of the cycle of update ratios."""
+            """The graph of `steps` steps, the first at `phase` of the cycle of update ratios."""
             run_steps = [make_step(self._due_at((phase + i) % cycle)) for i in range(steps)]
 
             def run(iterator):
@@ -266,10 +280,11 @@ class AdversarialModel(keras.Model):
         )
 
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
-        """Nothing to do: every network is built. Keras' own fails under several workers (keras#20585)."""
+        """Nothing to do: networks are built. Keras' own fails under several workers (#20585)."""
 
     def _get_metrics_result_or_logs(self, logs):
-        # The metrics hold the whole epoch of all replicas; a step's logs only what its replica has seen.
+        # The metrics hold the whole epoch of all replicas; a step's logs only what its replica has
+        # seen.
         metrics = {metric.name: metric for metric in self.metrics}
         return {
             name: metrics[name].result() if name in metrics else log for name, log in logs.items()
@@ -284,10 +299,11 @@ class AdversarialModel(keras.Model):
         """The metrics that `test_step` updates; a subclass overrides it."""
         return []
 
-    # -- keeping -----------------------------------------------------------------------------------------------
+    # -- keeping -----------------------------------------------------------------------------------
+    # ------------
 
     def checkpoint(self):
-        """All that training needs to go on as if it had never stopped, as a `tf.train.Checkpoint`."""
+        """All that training needs to go on as if never stopped, as a `tf.train.Checkpoint`."""
         return tf.train.Checkpoint(
             step=self.step.value,
             **{name: getattr(self, name) for name in self.player_names},
@@ -296,7 +312,7 @@ class AdversarialModel(keras.Model):
 
     @contextlib.contextmanager
     def averaged(self, player):
-        """Within this context `player` has the moving average of its weights, if its optimizer keeps one."""
+        """Lends `player` the moving average of its weights, if its optimizer keeps one."""
         optimizer = self.optimizers[player]
         optimizer = getattr(optimizer, "inner_optimizer", optimizer)
         variables = getattr(self, player).trainable_variables

@@ -9,14 +9,15 @@ from pathlib import Path
 
 @contextlib.contextmanager
 def written_aside(path):
-    """Gives a path to write to; when the block ends well it becomes `path`, otherwise nothing is left.
+    """Gives a path to write to, which becomes `path` if the block ends well; else nothing is left.
 
     Args:
-        path: The file or folder to make; its parent folders are made too. An existing file is replaced, an
-            existing folder is an error.
+        path: The file or folder to make; its parent folders are made too. An existing file is
+            replaced, an existing folder is an error.
 
     Yields:
-        pathlib.Path: Of the same suffix, in the same folder (so that the rename is one step of the file system).
+        pathlib.Path: Of the same suffix, in the same folder (so that the rename is one step of the
+        file system).
 
     Raises:
         OSError: If the folder cannot be written.

@@ -6,8 +6,9 @@ import keras
 class Network(keras.Model):
     """A functional model, built when constructed, whose config is its constructor's arguments.
 
-    A subclass wires its layers, then calls `super().__init__(inputs, outputs, config, ...)`. It reloads from
-    `.keras` by calling the constructor again, so no layer graph is stored and no custom object is guessed.
+    A subclass wires its layers, then calls `super().__init__(inputs, outputs, config, ...)`. It
+    reloads from `.keras` by calling the constructor again, so no layer graph is stored and no
+    custom object is guessed.
 
     Args:
         inputs: Keras input, or a list of them.
@@ -37,7 +38,7 @@ class Network(keras.Model):
         return cls(**config)
 
     def in_float32(self):
-        """This network with the same weights, computing in float32: what is exported and measured."""
+        """This network computing in float32: what is exported and measured."""
         if self.dtype_policy.name == "float32":
             return self
         copy = type(self).from_config({**self.get_config(), "dtype": "float32"})
