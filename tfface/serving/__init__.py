@@ -1,0 +1,1 @@
+"""Trained models out of training: SavedModel, LiteRT, and photos restored with them."""

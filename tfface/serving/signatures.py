@@ -1,0 +1,119 @@
+"""What an exported restoration model computes, as TensorFlow functions.
+
+SavedModel and LiteRT share one interface: small faces and masks in, restored faces out. The mask is
+an input of every model, so that a caller need not know whether the generator inside was trained to
+see it.
+"""
+
+import dataclasses
+
+import keras
+import tensorflow as tf
+
+from tfface.network import Network
+
+
+@dataclasses.dataclass(frozen=True)
+class RestorationShape:
+    """The sizes of a restoration generator.
+
+    Attributes:
+        low_size: Side of its input in pixels.
+        size: Side of its output in pixels.
+        mask_aware: Whether its input has the mask as fourth channel.
+    """
+
+    low_size: int
+    size: int
+    mask_aware: bool
+
+
+def restoration_shape(model):
+    """Reads a generator's sizes off it.
+
+    Args:
+        model: keras.Model, (B, h, h, 3 or 4) -> (B, H, H, 3).
+
+    Returns:
+        RestorationShape.
+
+    Raises:
+        ValueError: If the model has other inputs or outputs.
+    """
+    rule = "`model` must map (batch, h, h, 3 or 4) to (batch, H, H, 3) with fixed h and H. "
+    if not isinstance(model, keras.Model):
+        raise ValueError(f"{rule}Received: {type(model).__name__}.")
+    inputs, outputs = model.inputs or [], model.outputs or []
+    shapes = [tuple(tensor.shape) for tensor in [*inputs, *outputs]]
+    received = f"Received: inputs and outputs of shapes {shapes}."
+    if len(inputs) != 1 or len(outputs) != 1 or any(len(shape) != 4 for shape in shapes):
+        raise ValueError(rule + received)
+    (_, height, width, channels), (_, out_height, out_width, colors) = shapes
+    square = height == width and out_height == out_width
+    if not square or None in (height, out_height) or channels not in (3, 4) or colors != 3:
+        raise ValueError(rule + received)
+    return RestorationShape(height, out_height, channels == 4)
+
+
+def in_float32(model):
+    """The model as it is exported: a network trained in mixed precision computes in float32."""
+    return model.in_float32() if isinstance(model, Network) else model
+
+
+def restore_function(model):
+    """The arrays' signature of a generator.
+
+    Args:
+        model: As `restoration_shape` takes it.
+
+    Returns:
+        Function of `image` (B, h, h, 3) in [0, 1] and `mask` (B, h, h, 1), 1 where hidden, to
+        `{"restored": (B, H, H, 3)}` in [0, 1]. Hidden pixels are set to 0, whatever they hold.
+    """
+    mask_aware = restoration_shape(model).mask_aware
+
+    def restore(image, mask):
+        low = image * (1.0 - mask)
+        if mask_aware:
+            low = tf.concat([low, mask], axis=-1)
+        return {"restored": tf.cast(model(low, training=False), tf.float32)}
+
+    return restore
+
+
+def restore_bytes_function(model):
+    """The files' signature of a generator.
+
+    Args:
+        model: As `restoration_shape` takes it.
+
+    Returns:
+        Function of `image_bytes`, (B,) strings, each a JPEG or PNG file of one aligned face of any
+        size, to `{"restored": (B, H, H, 3) in [0, 1], "restored_bytes": (B,) strings, PNG files}`.
+        Nothing is hidden.
+    """
+    low_size = restoration_shape(model).low_size
+    restore = restore_function(model)
+
+    def shrink(encoded):
+        image = tf.io.decode_image(encoded, channels=3, expand_animations=False)
+        image = tf.image.convert_image_dtype(image, tf.float32)
+        return shrink_faces(image, low_size)
+
+    def encode(image):
+        return tf.io.encode_png(tf.image.convert_image_dtype(image, tf.uint8, saturate=True))
+
+    def serve(image_bytes):
+        spec = tf.TensorSpec((low_size, low_size, 3), tf.float32)
+        low = tf.map_fn(shrink, image_bytes, fn_output_signature=spec)
+        restored = restore(low, tf.zeros_like(low[..., :1]))["restored"]
+        files = tf.map_fn(encode, restored, fn_output_signature=tf.TensorSpec((), tf.string))
+        return {"restored": restored, "restored_bytes": files}
+
+    return serve
+
+
+def shrink_faces(faces, low_size):
+    """Faces in [0, 1] shrunk to the side `low_size` as in training: bicubic, anti-aliased."""
+    low = tf.image.resize(faces, (low_size, low_size), method="bicubic", antialias=True)
+    return tf.clip_by_value(low, 0.0, 1.0)
