@@ -1,11 +1,11 @@
 """From a photo to the canonical crop of a face, and back into the photo.
 
-A face is brought to the same place, size and tilt by a similarity transform (turn, scale, shift: the
-face's own proportions are kept) that carries three anchors, the two eye centres and the mouth centre,
-onto those of the mean face. `paste_back` undoes it.
+A face is brought to the same place, size and tilt by a similarity transform (turn, scale, shift:
+the face's own proportions are kept) that carries three anchors, the two eye centers and the mouth
+center, onto those of the mean face. `paste_back` undoes it.
 
-Transforms are (2, 3) matrices `[A | t]` that map a photo's pixel coordinates to the crop's; coordinates
-are (x, y) with the origin at the centre of the top left pixel.
+Transforms are (2, 3) matrices `[A | t]` that map a photo's pixel coordinates to the crop's;
+coordinates are (x, y) with the origin at the center of the top left pixel.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ def similarity_transform(source: np.ndarray, target: np.ndarray) -> np.ndarray:
         (2, 3) float64 matrix; `transform_points(source, matrix)` is nearest to `target`.
 
     Raises:
-        ValueError: If the shapes differ or are not (n, 2), a coordinate is not finite, or all points
-            of one side fall together.
+        ValueError: If the shapes differ or are not (n, 2), a coordinate is not finite, or all
+            points of one side fall together.
 
     Reference:
         Umeyama, "Least-squares estimation of transformation parameters between two point patterns",
@@ -54,7 +54,8 @@ def similarity_transform(source: np.ndarray, target: np.ndarray) -> np.ndarray:
     source_mean, target_mean = source.mean(axis=0), target.mean(axis=0)
     x, y = (source - source_mean).T
     u, v = (target - target_mean).T
-    # With z = x + iy and w = u + iv, the least squares similarity w = c z is c = sum(w conj(z)) / sum|z|^2.
+    # With z = x + iy and w = u + iv, the least squares similarity w = c z is c = sum(w conj(z)) /
+    # sum|z|^2.
     variance = np.sum(x * x + y * y)
     cosine = np.sum(u * x + v * y) / variance
     sine = np.sum(v * x - u * y) / variance
@@ -79,23 +80,21 @@ def transform_points(points: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     return moved.astype(points.dtype) if points.dtype.kind == "f" else moved
 
 
-def align(
-    image: np.ndarray, face_anchors: np.ndarray, size: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Cuts a face out of a photo, upright and centred.
+def align(image: np.ndarray, face_anchors: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Cuts a face out of a photo, upright and centerd.
 
     Where the crop reaches over the photo's edge, the edge's pixels are repeated. A face larger than
     the crop is averaged down, not sampled, so that no false patterns arise.
 
     Args:
         image: (height, width, 3) photo, uint8, or float32 in [0, 1].
-        face_anchors: (3, 2) pixels of the photo: the subject's right eye centre, left eye centre and
-            mouth centre (`tfface.facs.landmarks.anchors`).
+        face_anchors: (3, 2) pixels of the photo: the subject's right eye center, left eye center
+            and mouth center (`tfface.facs.landmarks.anchors`).
         size: Side of the crop in pixels.
 
     Returns:
-        The face, (size, size, 3) of the photo's type, and the (2, 3) matrix that maps photo pixels to
-        crop pixels.
+        The face, (size, size, 3) of the photo's type, and the (2, 3) matrix that maps photo pixels
+        to crop pixels.
 
     Raises:
         ValueError: If the image or the anchors are not as said, or the anchors are not finite or

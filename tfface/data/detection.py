@@ -1,8 +1,8 @@
 """Faces in any photo: a box, five points and a score each.
 
 MTCNN (Zhang et al., "Joint face detection and alignment using multi-task cascaded convolutional
-networks", 2016) is the default: its weights ship in its wheel, and the papers use it. YuNet, through
-`cv2.FaceDetectorYN`, is several times faster for whoever has its model file.
+networks", 2016) is the default: its weights ship in its wheel, and the papers use it. YuNet,
+through `cv2.FaceDetectorYN`, is several times faster for whoever has its model file.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ import numpy as np
 
 DETECTORS = ("mtcnn", "yunet")
 
-# A photo is searched on a copy of at most this many pixels: a face that fills a 50-megapixel photo is
-# found as well on a hundredth of it.
+# A photo is searched on a copy of at most this many pixels: a face that fills a 50-megapixel photo
+# is found as well on a hundredth of it.
 MAX_SEARCHED_PIXELS = 1_000_000
 
 # MTCNN proposes no face under this side, and its pyramid is empty for a smaller picture.
@@ -41,7 +41,7 @@ class Face:
 
 
 class Detector:
-    """Finds faces on a bounded copy of a photo; subclasses say how. Safe to share between threads."""
+    """Finds faces on a bounded copy of a photo; subclasses say how. Threads may share one."""
 
     def detect(self, image: np.ndarray) -> list[Face]:
         """Finds every face in a photo.
@@ -115,7 +115,8 @@ class MTCNNDetector(Detector):
         return [
             Face(
                 box=tuple(float(value) for value in row[1:5]),
-                # Five x, then five y; the package's "left" is the picture's left, the subject's right.
+                # Five x, then five y; the package's "left" is the picture's left, the subject's
+                # right.
                 points=np.stack([row[6:11], row[11:16]], axis=-1).astype(np.float32),
                 score=float(row[5]),
             )

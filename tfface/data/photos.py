@@ -1,8 +1,8 @@
 """Photographs on disk, whatever their format, as RGB arrays and back.
 
-Users bring scans, phone pictures, screenshots and half-copied files. `read_photo` turns every one of
-them into the same thing, an upright `(height, width, 3)` uint8 RGB array, or says in one line why it
-cannot. `write_photo` never leaves half a file behind.
+Users bring scans, phone pictures, screenshots and half-copied files. `read_photo` turns every one
+of them into the same thing, an upright `(height, width, 3)` uint8 RGB array, or says in one line
+why it cannot. `write_photo` never leaves half a file behind.
 """
 
 from __future__ import annotations
@@ -40,8 +40,9 @@ class PhotoError(ValueError):
 def read_photo(path: str | os.PathLike, max_pixels: int = 100_000_000) -> np.ndarray:
     """Reads a picture of any common format as an upright RGB array.
 
-    EXIF rotation is applied, grey becomes three equal channels, 16-bit grey is scaled to 8 bits,
-    CMYK is converted, transparency is laid over white, and of an animation the first frame is taken.
+    EXIF rotation is applied, gray becomes three equal channels, 16-bit gray is scaled to 8 bits,
+    CMYK is converted, transparency is laid over white, and of an animation the first frame is
+    taken.
 
     Args:
         path: The file.
@@ -104,9 +105,7 @@ def write_photo(path: str | os.PathLike, image: np.ndarray) -> None:
         Image.fromarray(image).save(aside, format=kind, quality=95)
         os.replace(aside, path)
     except OSError as error:
-        raise PhotoError(
-            f"{path}: cannot be written ({error.strerror or error})."
-        ) from error
+        raise PhotoError(f"{path}: cannot be written ({error.strerror or error}).") from error
     finally:
         with contextlib.suppress(OSError):
             aside.unlink(missing_ok=True)
@@ -138,15 +137,15 @@ def _upright(image: Image.Image) -> Image.Image:
 
 def _as_rgb(image: Image.Image, path: Path) -> np.ndarray:
     """Any of Pillow's modes as (height, width, 3) uint8."""
-    if image.mode.startswith("I"):  # 16-bit grey; "I" is how 16-bit PGM and some PNG arrive
+    if image.mode.startswith("I"):  # 16-bit gray; "I" is how 16-bit PGM and some PNG arrive
         values = np.asarray(image).astype(np.int64)
         if values.min() < 0 or values.max() > 65535:
             raise PhotoError(
                 f"{path}: must have 8 or 16 bits a channel. "
                 f"Received: values from {values.min()} to {values.max()}."
             )
-        grey = ((values + 128) // 257).astype(np.uint8)
-        return np.repeat(grey[..., None], 3, axis=-1)
+        gray = ((values + 128) // 257).astype(np.uint8)
+        return np.repeat(gray[..., None], 3, axis=-1)
     if image.mode == "F":
         raise PhotoError(f"{path}: must have 8 or 16 bits a channel. Received: float values.")
     if image.has_transparency_data:

@@ -1,4 +1,4 @@
-"""The one record that every data set yields, so that any system trains on any set that has its labels."""
+"""The one record of every data set: any system trains on any set that has its labels."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def features(n_action_units: int | None, size: int = FACE_SIZE) -> tfds.features
     | `sequence`, `frame` | string, int32 | the video and the position in it |
     | `au` | (n_au,) float32 | 1 present, 0 absent, NaN not coded |
     | `au_intensity` | (n_au,) float32 | 0 to 5, NaN not coded |
-    | `expression` | int64 | class id, -1 not labelled |
+    | `expression` | int64 | class id, -1 not labeled |
     | `phase` | float32 | 0 neutral to 1 peak, NaN unknown |
 
     Args:
@@ -99,7 +99,7 @@ def check(record: Mapping[str, Any], n_action_units: int, size: int = FACE_SIZE)
 
 
 def _check_range(key: str, values: Any, bounds: tuple[float, float], whole: bool = False) -> None:
-    """Raises unless every value that is known lies in `bounds` (and, if `whole`, on one of them)."""
+    """Raises unless every known value lies in `bounds` (and, if `whole`, on one of them)."""
     values = np.asarray(values, np.float64)
     known = values[~np.isnan(values)]
     allowed = np.isin(known, bounds) if whole else (known >= bounds[0]) & (known <= bounds[1])

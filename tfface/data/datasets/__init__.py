@@ -1,0 +1,1 @@
+"""One TFDS builder folder a data set, and what the builders share."""

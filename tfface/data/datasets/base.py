@@ -1,0 +1,264 @@
+"""What every data set's builder shares: the one record, splits by subject, and the report.
+
+`FaceDatasetBuilder` is for sets that make their own aligned faces; `PhotoDatasetBuilder` adds the
+way from delivered photographs to aligned faces. Both write `report.json` beside the prepared
+records: what was read, what was kept, what was not and why, and how often each label occurs.
+
+TFDS writes everything into a folder whose name says that it is incomplete and renames it at the
+end, so that a build which was stopped leaves nothing that looks finished.
+"""
+
+from __future__ import annotations
+
+import abc
+import collections
+import dataclasses
+import json
+import re
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow_datasets as tfds
+
+from tfface.data.datasets.frames import FaceStore, Frame, align_frames
+from tfface.data.detection import DETECTORS, create_detector
+from tfface.data.schema import FACE_SIZE, features
+
+REPORT_NAME = "report.json"
+
+MAX_SUBJECT_SPLITS = 150
+N_GROUP_SPLITS = 50
+
+
+def deal_subjects(subjects: Iterable[str]) -> dict[str, list[str]]:
+    """Deals subjects into TFDS splits, so that a fold reads only its own files.
+
+    Up to 150 subjects have a split each, `subject_<id>` (characters that a split's name cannot hold
+    become `_`). More are sorted by ID and dealt in turn into 50 splits, `group_00` to `group_49`.
+
+    Args:
+        subjects: Subject IDs, in any order.
+
+    Returns:
+        {split: [subjects]}, sorted.
+    """
+    subjects = sorted(set(subjects))
+    if len(subjects) > MAX_SUBJECT_SPLITS:
+        return {
+            f"group_{group:02d}": subjects[group::N_GROUP_SPLITS] for group in range(N_GROUP_SPLITS)
+        }
+    splits: dict[str, list[str]] = {}
+    taken: set[str] = set()
+    for subject in subjects:
+        name = plain = "subject_" + re.sub(r"[^0-9A-Za-z_]", "_", subject)
+        number = 2
+        # Two IDs can lose their difference, or keep it only in their case, which not every disk
+        # does.
+        while name.casefold() in taken:
+            name, number = f"{plain}_{number}", number + 1
+        taken.add(name.casefold())
+        splits[name] = [subject]
+    return splits
+
+
+class Report:
+    """Counts what a build read and kept; written as JSON beside the prepared records."""
+
+    def __init__(self):
+        self.kept = 0
+        self.entries: dict[str, Any] = {}
+        self._presence = collections.Counter()
+        self._expressions = collections.Counter()
+        self._started = time.monotonic()
+
+    def count(self, record: Mapping[str, Any]) -> None:
+        """Counts a record that was kept, and its labels."""
+        self.kept += 1
+        self._expressions[int(record["expression"])] += 1
+        for index, value in enumerate(np.asarray(record["au"])):
+            self._presence[index, "unknown" if np.isnan(value) else int(value)] += 1
+
+    def as_dict(self, action_units: Sequence[int], expressions: Sequence[str]) -> dict[str, Any]:
+        """The report as plain JSON values."""
+        presence = {
+            str(number): {
+                "present": self._presence[index, 1],
+                "absent": self._presence[index, 0],
+                "unknown": self._presence[index, "unknown"],
+            }
+            for index, number in enumerate(action_units)
+        }
+        classes = {name: self._expressions[index] for index, name in enumerate(expressions)}
+        return {
+            "frames": self.kept,
+            "kept": self.kept,
+            "without_face": [],
+            "unreadable": [],
+            **self.entries,
+            "action_units": presence,
+            "expressions": {**classes, "not labeled": self._expressions[-1]},
+            "seconds": round(time.monotonic() - self._started, 1),
+        }
+
+
+class FaceDatasetBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+    """A TFDS builder of the one record.
+
+    A data set derives from this class (or from `PhotoDatasetBuilder`), names itself `Builder`, and
+    calls `describe` before and `counted` while it yields.
+
+    `info.metadata` holds `action_units` (the AUs in the order of `au`), `expressions` (names in the
+    order of the class ids) and `subjects` ({split: [subject IDs]}).
+    """
+
+    VERSION = tfds.core.Version("1.0.0")
+    RELEASE_NOTES = {"1.0.0": "First version."}  # noqa: RUF012  (TFDS's own way to declare it)
+    HOMEPAGE = ""
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        return self.dataset_info_from_configs(
+            features=features(self._n_action_units(), FACE_SIZE),
+            homepage=self.HOMEPAGE,
+            metadata=tfds.core.MetadataDict(action_units=[], expressions=[], subjects={}),
+        )
+
+    def _n_action_units(self) -> int | None:
+        """Number of AUs coded, or None where only the delivered files tell."""
+        return None
+
+    def describe(
+        self,
+        *,
+        action_units: Sequence[int],
+        expressions: Sequence[str],
+        subjects: Mapping[str, Sequence[str]],
+    ) -> None:
+        """Stores what readers of the prepared set need to know about it."""
+        self.info.metadata.update(
+            action_units=[int(number) for number in action_units],
+            expressions=list(expressions),
+            subjects={split: list(names) for split, names in subjects.items()},
+        )
+
+    def counted(
+        self, records: Iterable[tuple[str, dict[str, Any]]]
+    ) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Passes (key, record) pairs on to TFDS and counts them for the report."""
+        for key, record in records:
+            self._report.count(record)
+            yield key, record
+
+    def _download_and_prepare(self, dl_manager, download_config=None):
+        self._report = Report()
+        super()._download_and_prepare(dl_manager, download_config)
+        report = {
+            "dataset": self.name,
+            "config": self.builder_config_name,
+            "version": str(self.version),
+            **self._report.as_dict(
+                self.info.metadata["action_units"], self.info.metadata["expressions"]
+            ),
+            "splits": len(self.info.metadata["subjects"]),
+            "subjects": sum(len(names) for names in self.info.metadata["subjects"].values()),
+        }
+        # The folder is still the incomplete one: the report appears together with the records.
+        (self.data_path / REPORT_NAME).write_text(json.dumps(report, indent=2) + "\n")
+
+
+@dataclasses.dataclass(eq=False)
+class PhotoConfig(tfds.core.BuilderConfig):
+    """How faces are found in a set of photographs that delivers no landmarks.
+
+    Attributes:
+        detector: "mtcnn" or "yunet".
+        detector_model: YuNet's model file.
+    """
+
+    detector: str = "mtcnn"
+    detector_model: str | None = None
+
+    def __post_init__(self):
+        if self.detector not in DETECTORS:
+            raise ValueError(
+                f"`detector` must be one of {', '.join(DETECTORS)}. Received: {self.detector!r}."
+            )
+        if not re.fullmatch(r"[0-9A-Za-z_.-]+", self.name):
+            raise ValueError(
+                "a data set's config name must consist of letters, digits, '_', '-' and '.'. "
+                f"Received: {self.name!r}."
+            )
+
+
+class PhotoDatasetBuilder(FaceDatasetBuilder, skip_registration=True):
+    """A builder of a set that comes as photographs or videos, which it finds faces in and aligns.
+
+    A data set gives its `frames`; faces are aligned from the landmarks that it delivers, else by
+    the detector of the builder's config (`detector`, `detector_model`). A frame without a face, or
+    one that cannot be read, is counted and named in the report, and the others go on.
+    """
+
+    @abc.abstractmethod
+    def frames(self, manual_dir) -> tuple[list[Frame], Sequence[int], Sequence[str]]:
+        """Reads the set's lists and labels, without opening a picture.
+
+        Args:
+            manual_dir: The folder with the set as it was delivered.
+
+        Returns:
+            Its frames, its AUs in the order of `Frame.au`, and its expressions' names in the order
+            of their class ids.
+
+        Raises:
+            ValueError: For anything wrong in the lists or labels, before any picture is opened.
+        """
+
+    def source_digest(self, manual_dir) -> str | None:
+        """A digest of the set's lists and labels, by which a change of them shows; None if fixed."""
+        return None
+
+    def _split_generators(self, dl_manager):
+        manual_dir = dl_manager.manual_dir
+        frames, action_units, expressions = self.frames(manual_dir)
+        config = self.builder_config
+        store = align_frames(
+            frames,
+            lambda: create_detector(config.detector, config.detector_model),
+            self.data_path,
+            description=f"{self.name}/{self.builder_config_name}: faces",
+        )
+        self._report.entries.update(
+            source=str(manual_dir.resolve()),
+            source_digest=self.source_digest(manual_dir),
+            detector=config.detector,
+            frames=len(frames),
+            without_face=store.without_face,
+            unreadable=store.unreadable,
+        )
+        if not store.kept:
+            raise ValueError(
+                f"{manual_dir}: must hold at least one picture with a face. "
+                f"Received: {len(store.without_face)} pictures without a face and "
+                f"{len(store.unreadable)} that cannot be read."
+            )
+        subjects = _subjects_of_splits(store.kept)
+        self.describe(action_units=action_units, expressions=expressions, subjects=subjects)
+        split_of = {name: split for split, names in subjects.items() for name in names}
+        indices: dict[str, list[int]] = {split: [] for split in subjects}
+        for index, frame in enumerate(store.kept):
+            indices[frame.split or split_of[frame.subject]].append(index)
+        return {split: self._generate_examples(store, indices[split]) for split in indices}
+
+    def _generate_examples(self, store: FaceStore, indices: Sequence[int]):
+        return self.counted((store.kept[index].key, store.record(index)) for index in indices)
+
+
+def _subjects_of_splits(frames: Sequence[Frame]) -> dict[str, list[str]]:
+    """{split: [subjects]}: the set's own splits where its frames name them, else by subject."""
+    if frames[0].split is None:
+        return deal_subjects(frame.subject for frame in frames)
+    splits: dict[str, set[str]] = collections.defaultdict(set)
+    for frame in frames:
+        splits[frame.split].add(frame.subject)
+    return {split: sorted(splits[split]) for split in sorted(splits)}

@@ -1,0 +1,1 @@
+"""Any folder of pictures with a labels.csv, as a TFDS data set."""

@@ -1,0 +1,178 @@
+"""The prepare step: from a set as it was delivered to records ready for training, and a report."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import json
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import tensorflow_datasets as tfds
+from absl import logging
+
+from tfface.data.datasets.base import REPORT_NAME, PhotoConfig
+from tfface.data.detection import create_detector
+
+
+def available() -> tuple[str, ...]:
+    """The data sets that have a builder here."""
+    folders = Path(__file__).parent.glob("*/*_dataset_builder.py")
+    return tuple(sorted(file.parent.name for file in folders))
+
+
+def prepare(
+    name: str,
+    manual_dir: str | os.PathLike | None = None,
+    data_dir: str | os.PathLike | None = None,
+    config_name: str | None = None,
+    detector: str = "mtcnn",
+    detector_model: str | os.PathLike | None = None,
+    overwrite: bool = False,
+) -> dict[str, Any]:
+    """Builds a data set, as `tfds build` does, with a progress bar and a report.
+
+    A set that is prepared already is left as it is and its report returned.
+
+    Args:
+        name: The data set (`available()`).
+        manual_dir: The folder with the set as it was delivered; sets that need none take none.
+        data_dir: Where prepared sets live; TFDS's own folder (`TFDS_DATA_DIR`, else
+            ~/tensorflow_datasets) if None.
+        config_name: The set's variant. For `image_folder` the name under which the folder will be
+            known, its own name if None; elsewhere the set's first variant if None.
+        detector: "mtcnn" or "yunet": what finds the faces where the set delivers no landmarks.
+        detector_model: YuNet's model file.
+        overwrite: Build anew even if the set is prepared already.
+
+    Returns:
+        The report that lies beside the records as report.json (frames read and kept, frames without
+        a face, unreadable ones with their reasons, counts of AUs and expressions) and `directory`,
+        where the records are.
+
+    Raises:
+        ValueError: For an unknown data set or variant, a folder that is not there, anything wrong
+            in the set's lists and labels, no face at all, or a prepared set of that name that was
+            made from another folder or other labels.
+    """
+    if name not in available():
+        raise ValueError(f"`name` must be one of {', '.join(available())}. Received: {name!r}.")
+    module = f"tfface.data.datasets.{name}.{name}_dataset_builder"
+    builder_class = importlib.import_module(module).Builder
+    manual_dir = _checked_folder(name, builder_class, manual_dir)
+    config = _config(builder_class, config_name, manual_dir, detector, detector_model)
+    with _quiet_tfds():
+        builder = builder_class(data_dir=data_dir, config=config)
+    title = f"{name}/{builder.builder_config_name}"
+    if builder.data_path.exists() and not overwrite:
+        report = _read_report(builder)
+        _check_same_source(title, builder, report, manual_dir)
+        print(f"{title}: prepared already in {builder.data_path}", flush=True)
+    else:
+        print(f"{title}: preparing", flush=True)
+        if manual_dir is not None and builder.data_path.exists():
+            builder.frames(
+                manual_dir
+            )  # bad lists must not cost the records that they would replace
+        download_config = tfds.download.DownloadConfig(
+            manual_dir=manual_dir,
+            download_mode=tfds.GenerateMode.REUSE_CACHE_IF_EXISTS
+            if overwrite
+            else tfds.GenerateMode.REUSE_DATASET_IF_EXISTS,
+        )
+        with _quiet_tfds():
+            builder.download_and_prepare(download_config=download_config)
+        report = _read_report(builder)
+    print(
+        f"{title}: {report['frames']} pictures read, {report['kept']} faces kept, "
+        f"{len(report['without_face'])} without a face, {len(report['unreadable'])} unreadable; "
+        f"{report['subjects']} subjects; report in {builder.data_path / REPORT_NAME}",
+        flush=True,
+    )
+    return {**report, "directory": str(builder.data_path)}
+
+
+def _checked_folder(name: str, builder_class, manual_dir) -> Path | None:
+    """The delivered folder, absolute; None for a set that needs none."""
+    if builder_class.MANUAL_DOWNLOAD_INSTRUCTIONS is None:
+        if manual_dir is not None:
+            raise ValueError(f"`manual_dir` must be None for {name!r}. Received: {manual_dir}.")
+        return None
+    if manual_dir is None:
+        raise ValueError(
+            f"`manual_dir` must name the folder of {name!r} as it was delivered. Received: None."
+        )
+    if not Path(manual_dir).is_dir():
+        raise ValueError(
+            f"`manual_dir` must be a folder. Received: {manual_dir}, which is not there."
+        )
+    return Path(manual_dir).resolve()
+
+
+def _config(builder_class, config_name, manual_dir, detector, detector_model):
+    """The builder config of a name: a declared one, or a folder's own for `image_folder`."""
+    declared = {config.name: config for config in builder_class.BUILDER_CONFIGS}
+    if not issubclass(builder_class.builder_config_cls, PhotoConfig):
+        name = config_name or next(iter(declared))
+        if name not in declared:
+            raise ValueError(
+                f"`config_name` must be one of {', '.join(declared)}. Received: {config_name!r}."
+            )
+        return declared[name]
+    if detector == "yunet":
+        create_detector(detector, detector_model)  # a wrong model file stops here, not midway
+        detector_model = str(Path(detector_model).resolve())
+    name = config_name or re.sub(r"[^0-9A-Za-z_.-]", "_", manual_dir.name)
+    wanted = PhotoConfig(name=name, detector=detector, detector_model=detector_model)
+    if name not in declared:
+        return wanted
+    if (declared[name].detector, declared[name].detector_model) != (detector, detector_model):
+        raise ValueError(
+            f"`config_name` must not be {name!r}, TFDS's own, with another detector. "
+            f"Received: detector {detector!r}."
+        )
+    return declared[name]
+
+
+def _read_report(builder) -> dict[str, Any]:
+    path = Path(builder.data_path) / REPORT_NAME
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise ValueError(
+            f"{path}: must be the report of a prepared data set ({error}); prepare it anew with "
+            "overwrite."
+        ) from error
+
+
+def _check_same_source(title, builder, report, manual_dir) -> None:
+    """Raises if the prepared set was made from another folder, or its lists changed since."""
+    if manual_dir is None:
+        return
+    if report.get("source") != str(manual_dir):
+        raise ValueError(
+            f"{title}: is prepared already, from {report.get('source')}; give another name or "
+            f"overwrite it. Received: {manual_dir}."
+        )
+    if report.get("source_digest") != builder.source_digest(manual_dir):
+        raise ValueError(
+            f"{title}: is prepared already, but the lists and labels in {manual_dir} have changed "
+            "since; give another name or overwrite it."
+        )
+
+
+@contextlib.contextmanager
+def _quiet_tfds() -> Iterator[None]:
+    """Keeps TFDS's many bars, its talk of downloads and its hints off the terminal; ours stay."""
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity(logging.ERROR)
+    tfds.disable_progress_bar()
+    try:
+        with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
+            yield
+    finally:
+        tfds.enable_progress_bar()
+        logging.set_verbosity(verbosity)

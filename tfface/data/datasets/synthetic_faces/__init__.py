@@ -1,0 +1,1 @@
+"""Procedural faces with exact labels, as a TFDS data set."""
