@@ -1,0 +1,182 @@
+from types import SimpleNamespace
+
+import pytest
+
+from tfface.data import folds
+from tfface.data.folds import BP4D_PARTS, DISFA_PARTS, Fold
+
+
+def source_of(subjects):
+    return SimpleNamespace(subjects=subjects)
+
+
+def one_split_a_subject(names):
+    return source_of({f"subject_{name}": (name,) for name in names})
+
+
+# The counts are the paper's: BP4D 28 subjects train and 13 test, DISFA 18 and 9.
+@pytest.mark.parametrize(
+    ("parts", "sizes", "universe"),
+    [
+        (
+            BP4D_PARTS,
+            (14, 14, 13),
+            {f"F{i:03}" for i in range(1, 24)} | {f"M{i:03}" for i in range(1, 19)},
+        ),
+        (
+            DISFA_PARTS,
+            (9, 9, 9),
+            # DISFA has no subjects 14, 15, 19, 20 and 22.
+            {f"SN{i:03}" for i in range(1, 33)} - {f"SN{i:03}" for i in (14, 15, 19, 20, 22)},
+        ),
+    ],
+)
+def test_published_parts_hold_every_subject_once(parts, sizes, universe):
+    assert tuple(len(part) for part in parts) == sizes
+    names = [name for part in parts for name in part]
+    assert len(names) == len(set(names))
+    assert set(names) == universe
+
+
+def test_three_fold_tests_each_part_once():
+    assert folds.three_fold((("a", "b"), ("c",), ("d",))) == (
+        Fold(("c", "d"), (), ("a", "b")),
+        Fold(("a", "b", "d"), (), ("c",)),
+        Fold(("a", "b", "c"), (), ("d",)),
+    )
+
+
+def test_k_fold_deals_sorted_names_in_turn():
+    assert folds.k_fold(["e", "a", "d", "c", "b"], 2) == (
+        Fold(("b", "d"), (), ("a", "c", "e")),
+        Fold(("a", "c", "e"), (), ("b", "d")),
+    )
+
+
+def test_shares_are_rounded_disjoint_and_complete():
+    names = [f"S{i:02}" for i in range(41)]
+    fold = folds.shares(names, (0.6, 0.2, 0.2))
+    # 0.6 * 41 = 24.6 and 0.8 * 41 = 32.8: boundaries at 25 and 33.
+    assert [len(part) for part in (fold.train, fold.validation, fold.test)] == [25, 8, 8]
+    assert sorted(fold.train + fold.validation + fold.test) == names
+
+
+def test_shares_do_not_depend_on_the_order_of_names_but_on_the_seed():
+    names = [f"S{i:02}" for i in range(20)]
+    assert folds.shares(names, (0.5, 0, 0.5)) == folds.shares(names[::-1], (0.5, 0, 0.5))
+    assert folds.shares(names, (0.5, 0, 0.5), 1) != folds.shares(names, (0.5, 0, 0.5), 2)
+
+
+@pytest.mark.parametrize("parts", [(0.7, 0, 0.3), (0.75, 0.25, 0), (1, 0, 0)])
+def test_a_share_of_nothing_is_empty(parts):
+    for count in range(4, 30):
+        fold = folds.shares([f"S{i:02}" for i in range(count)], parts)
+        empty = [not part for part in (fold.train, fold.validation, fold.test)]
+        assert empty == [share == 0 for share in parts]
+
+
+@pytest.mark.parametrize("parts", [(0.5, 0.2, 0.2), (1.2, -0.2, 0), (0, 0.5, 0.5), (0.5, 0.5)])
+def test_bad_shares(parts):
+    with pytest.raises(ValueError, match="three numbers of at least 0 that add up to 1"):
+        folds.shares(["a", "b", "c"], parts)
+
+
+def test_a_share_worth_no_group():
+    with pytest.raises(ValueError, match="worth a group; there are 3"):
+        folds.shares(["a", "b", "c"], (0.9, 0.05, 0.05))
+
+
+@pytest.mark.parametrize("k", [0, 1, 4])
+def test_k_that_does_not_fit(k):
+    with pytest.raises(ValueError, match=f"number of groups, 3. Received: {k}"):
+        folds.k_fold(["a", "b", "c"], k)
+
+
+def test_the_papers_fold_of_bp4d():
+    source = one_split_a_subject(name for part in BP4D_PARTS for name in part)
+    fold = folds.make_fold(source, "bp4d_3fold", 2)
+    assert sorted(fold.train) == sorted(f"subject_{s}" for s in BP4D_PARTS[0] + BP4D_PARTS[1])
+    assert fold.validation == ()
+    assert sorted(fold.test) == sorted(f"subject_{s}" for s in BP4D_PARTS[2])
+
+
+def test_published_folds_need_exactly_their_subjects():
+    names = [name for part in DISFA_PARTS for name in part]
+    with pytest.raises(ValueError, match="SN001 missing, SN099 unknown"):
+        folds.make_fold(one_split_a_subject([*names[1:], "SN099"]), "disfa_3fold", 0)
+
+
+def test_a_split_with_subjects_of_two_parts():
+    subjects = {f"subject_{name}": (name,) for part in DISFA_PARTS for name in part}
+    del subjects["subject_SN006"]
+    subjects["subject_SN001"] = ("SN001", "SN006")
+    with pytest.raises(ValueError, match=r"one part of a fold.*'SN00[16]' in train and test"):
+        folds.make_fold(source_of(subjects), "disfa_3fold", 0)
+
+
+def test_kfold_of_splits_that_group_subjects_deals_their_subjects():
+    # Ten sorted subjects dealt into four splits, as a builder does with many subjects.
+    names = [f"P{i}" for i in range(10)]
+    source = source_of({f"group_{g:02}": tuple(names[g::4]) for g in range(4)})
+    fold = folds.make_fold(source, "kfold:2", 1)
+    assert fold == Fold(("group_00", "group_02"), (), ("group_01", "group_03"))
+
+
+def test_kfold_goes_by_subject_not_by_name_of_split():
+    source = source_of({"z": ("A1",), "y": ("A2",), "x": ("A3",)})
+    assert folds.make_fold(source, "kfold:3", 0).test == ("z",)
+
+
+@pytest.mark.parametrize("protocol", ["kfold:4", "shares:0.5-0.25-0.25"])
+def test_every_fold_covers_the_set(protocol):
+    source = one_split_a_subject(f"S{i}" for i in range(9))
+    for index in range(4):
+        fold = folds.make_fold(source, protocol, index)
+        assert sorted(fold.train + fold.validation + fold.test) == sorted(source.subjects)
+
+
+def test_draws_of_shares_differ():
+    source = one_split_a_subject(f"S{i}" for i in range(9))
+    draws = {folds.make_fold(source, "shares:0.7-0-0.3", index).test for index in range(5)}
+    assert len(draws) > 1
+
+
+def test_own_splits():
+    source = source_of({"test": (), "train": ()})
+    assert folds.make_fold(source, "own", 0) == Fold(("train",), (), ("test",))
+    with pytest.raises(ValueError, match="use 'own'"):
+        folds.make_fold(source, "kfold:2", 0)
+    with pytest.raises(ValueError, match="needs a set with the splits train and test"):
+        folds.make_fold(one_split_a_subject(["a", "b"]), "own", 0)
+
+
+@pytest.mark.parametrize(
+    "protocol", ["", "loso", "kfold", "kfold:", "kfold:x", "kfold:-2", "bp4d_3fold:1", "shares:a-b"]
+)
+def test_unknown_protocols(protocol):
+    with pytest.raises(ValueError, match="`protocol` must be 'bp4d_3fold'"):
+        folds.make_fold(one_split_a_subject(["a", "b"]), protocol, 0)
+
+
+@pytest.mark.parametrize(("protocol", "index"), [("kfold:2", 2), ("kfold:2", -1), ("own", 1)])
+def test_no_such_fold(protocol, index):
+    source = source_of({"train": ("a",), "test": ("b",)})
+    with pytest.raises(ValueError, match=f"`index` must be from 0 to .* Received: {index}"):
+        folds.make_fold(source, protocol, index)
+
+
+def test_a_draw_of_shares_below_0():
+    with pytest.raises(ValueError, match="`index` must be at least 0"):
+        folds.make_fold(one_split_a_subject(["a", "b"]), "shares:0.5-0-0.5", -1)
+
+
+def test_check_fold_finds_a_person_in_two_splits():
+    fold = Fold(("one",), ("two",), ())
+    folds.check_fold(fold, {"one": ("a",), "two": ("b",)})
+    with pytest.raises(ValueError, match="'a' in train and validation"):
+        folds.check_fold(fold, {"one": ("a",), "two": ("b", "a")})
+
+
+def test_check_fold_finds_a_split_in_two_parts():
+    with pytest.raises(ValueError, match="'split one' in train and test"):
+        folds.check_fold(Fold(("one",), (), ("one",)), {"one": ()})
