@@ -184,7 +184,7 @@ def _load(model):
         return restore, shape.low_size, shape.size
     path = Path(model)
     if path.is_file() and path.suffix == ".keras":
-        return _load(_reload(path))
+        return _load(load_generator(path))
     if path.is_dir():
         folder = path if (path / "saved_model.pb").is_file() else newest_version(path)
         if folder is not None:
@@ -195,7 +195,18 @@ def _load(model):
     )
 
 
-def _reload(path):
+def load_generator(path):
+    """The generator of a `.keras` file, for prediction.
+
+    Args:
+        path: As a training run writes it.
+
+    Returns:
+        keras.Model.
+
+    Raises:
+        ValueError: If the file is no Keras model.
+    """
     import tfface.restoration.networks  # noqa: F401  (a .keras file finds its class by registration)
 
     try:

@@ -101,7 +101,9 @@ def restore_bytes_function(model):
         return shrink_faces(image, low_size)
 
     def encode(image):
-        return tf.io.encode_png(tf.image.convert_image_dtype(image, tf.uint8, saturate=True))
+        # Rounded to the nearest; `tf.image.convert_image_dtype` rounds down.
+        levels = tf.round(tf.clip_by_value(image, 0.0, 1.0) * 255.0)
+        return tf.io.encode_png(tf.cast(levels, tf.uint8))
 
     def serve(image_bytes):
         spec = tf.TensorSpec((low_size, low_size, 3), tf.float32)
