@@ -20,8 +20,8 @@ class KnownFaces:
 
 
 def face_at(left, top, scale=1.0):
-    """A face whose aligned crop of 128 is the photo's square at (left, top), `scale` times as large."""
-    right_eye, left_eye, mouth = (anchors(MEAN_FACE) * 128 - 0.5 + 0.5) * scale - 0.5 + (left, top)
+    """A face whose crop of 128 is the photo's square at (left, top), `scale` times as large."""
+    right_eye, left_eye, mouth = anchors(MEAN_FACE) * 128 * scale - 0.5 + (left, top)
     shift = np.array([8.0 * scale, 0])
     points = [right_eye, left_eye, (right_eye + left_eye + mouth) / 3, mouth - shift, mouth + shift]
     box = (left, top, 128 * scale, 128 * scale)
@@ -37,7 +37,9 @@ def photo(height=300, width=400, seed=0):
 
 def bicubic(crop, size):
     channels = [
-        Image.fromarray(crop[..., i].astype(np.float32)).resize((size, size), Image.Resampling.BICUBIC)
+        Image.fromarray(crop[..., i].astype(np.float32)).resize(
+            (size, size), Image.Resampling.BICUBIC
+        )
         for i in range(3)
     ]
     return np.clip(np.stack(channels, axis=-1), 0, 1)
@@ -46,7 +48,9 @@ def bicubic(crop, size):
 def test_every_face_is_restored_in_its_place(nearest_generator):
     scene = photo()
     kept = scene.copy()
-    predictor = RestorationPredictor(nearest_generator, KnownFaces(face_at(20, 30), face_at(200, 90)))
+    predictor = RestorationPredictor(
+        nearest_generator, KnownFaces(face_at(20, 30), face_at(200, 90))
+    )
     result = predictor(scene)
     np.testing.assert_array_equal(scene, kept)
     assert len(result.faces) == 2
@@ -117,7 +121,9 @@ def test_points_that_are_no_face_are_left_out(nearest_generator):
 
 
 def test_side_by_side_shows_before_input_after(nearest_generator):
-    predictor = RestorationPredictor(nearest_generator, KnownFaces(face_at(20, 30), face_at(200, 90)))
+    predictor = RestorationPredictor(
+        nearest_generator, KnownFaces(face_at(20, 30), face_at(200, 90))
+    )
     result = predictor(photo())
     picture = result.side_by_side()
     assert picture.shape == (2 * 128 + 4, 3 * 128 + 2 * 4, 3) and picture.dtype == np.uint8

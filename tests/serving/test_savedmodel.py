@@ -62,7 +62,8 @@ def test_files_in_files_out_without_tfface_or_keras(tmp_path, nearest_generator)
     files = [tmp_path / name for name in ("a.png", "b.png", "c.jpg")]
     for image, file in zip(pictures, files, strict=True):
         Image.fromarray(image).save(file)
-    pictures[2] = np.asarray(Image.open(files[2]))
+    with Image.open(files[2]) as image:
+        pictures[2] = np.array(image)
     program = """
 import sys
 sys.modules["tfface"] = sys.modules["keras"] = None  # an import of either fails

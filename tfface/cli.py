@@ -1,0 +1,82 @@
+"""The `tfface` command."""
+
+import argparse
+import importlib.metadata
+import sys
+
+from tfface.commands import export, prepare, restore
+from tfface.commands.startup import CommandError
+
+DESCRIPTION = """\
+Facial expressions in photos: restored, with the action units they had.
+
+tfface turns a tiny, partly hidden face (16x16 pixels) back into a 128x128 one with its expression
+kept. A model is trained first, on faces that the program makes itself or on yours.
+"""
+
+EXAMPLES = """\
+from nothing to a restored photo:
+  make demo                                         trains a small model and exports it
+  tfface restore portrait.jpg -o restored           restores the faces of a photo
+
+with faces of your own:
+  tfface prepare image_folder --manual_dir ~/faces --name my_faces
+  python training/restoration.py --config training/configs/restoration/quickstart.yaml \\
+      --data.dataset image_folder/my_faces --out runs/my_faces
+  tfface export restoration --run runs/my_faces --format savedmodel,litert
+
+`tfface VERB --help` explains a verb. Exit codes: 0 done, 1 the job failed, 2 wrong usage.
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line."""
+
+    def error(self, message):
+        self.exit(2, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
+
+
+def main(argv=None):
+    """Runs the command.
+
+    Args:
+        argv: Arguments without the program's name; None is the process's own.
+
+    Returns:
+        Exit code: 0 done, 1 the job failed, 2 wrong usage.
+    """
+    args = _parser().parse_args(argv)
+    try:
+        return args.run(args)
+    except CommandError as error:
+        print(f"tfface {args.verb}: error: {error}", file=sys.stderr)
+        return error.code
+    except KeyboardInterrupt:
+        print(f"tfface {args.verb}: interrupted", file=sys.stderr)
+        return 130
+
+
+def _parser():
+    options = {"formatter_class": argparse.RawDescriptionHelpFormatter}
+    parser = _Parser(prog="tfface", description=DESCRIPTION, epilog=EXAMPLES, **options)
+    parser.add_argument("--version", action=_Version, nargs=0, help="say which version this is")
+    verbs = parser.add_subparsers(title="verbs", dest="verb", metavar="VERB", required=True)
+    for module in (restore, prepare, export):
+        module.add_parser(verbs, **options)
+    return parser
+
+
+class _Version(argparse.Action):
+    """Prints the versions that a report of a fault needs."""
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        for package in ("tfface", "tensorflow", "keras"):
+            try:
+                print(package, importlib.metadata.version(package))
+            except importlib.metadata.PackageNotFoundError:
+                print(package, "is not installed")
+        parser.exit()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,104 @@
+"""`tfface export`: a training run's model, ready to serve or to put on a phone."""
+
+import argparse
+import json
+from pathlib import Path
+
+from tfface.commands.startup import CommandError, load_tensorflow, quiet_stderr
+
+SYSTEMS = ("restoration",)
+FORMATS = ("savedmodel", "litert")
+GENERATOR = "generator.keras"
+
+EXAMPLES = """\
+examples:
+  tfface export restoration --run runs/quickstart
+  tfface export restoration --run runs/quickstart --format savedmodel,litert
+
+savedmodel  a new version in DIR/restoration/, as TensorFlow Serving reads it
+litert      restoration_float32.tflite and restoration_float16.tflite in the run's folder litert/
+"""
+
+
+def add_parser(verbs, **options):
+    """Adds the verb to argparse's subparsers."""
+    parser = verbs.add_parser(
+        "export",
+        help="export a training run's model (SavedModel, LiteRT)",
+        description="Exports the model of a training run.",
+        epilog=EXAMPLES,
+        **options,
+    )
+    parser.add_argument(
+        "system", metavar="SYSTEM", choices=SYSTEMS, help=f"one of {', '.join(SYSTEMS)}"
+    )
+    parser.add_argument(
+        "--run", required=True, dest="folder", metavar="DIR", type=Path, help="the run's folder"
+    )
+    parser.add_argument(
+        "--format",
+        metavar="FORMATS",
+        dest="formats",
+        type=_formats,
+        default=("savedmodel",),
+        help="savedmodel, litert, or both with a comma between (default: savedmodel)",
+    )
+    parser.add_argument(
+        "-o",
+        "--out",
+        metavar="DIR",
+        type=Path,
+        default=Path("savedmodels"),
+        help="where SavedModels go (default: savedmodels)",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(args):
+    """Exports the run's model; returns the exit code."""
+    path = args.folder / GENERATOR
+    if not path.is_file():
+        raise CommandError(
+            f"--run {args.folder}: must be a training run with a {GENERATOR} in it", code=2
+        )
+    load_tensorflow()
+    from tfface.serving.litert import PRECISIONS, export_litert
+    from tfface.serving.predictor import load_generator
+    from tfface.serving.savedmodel import export_savedmodel
+
+    try:
+        model = load_generator(path)
+        if "savedmodel" in args.formats:
+            print("exporting the SavedModel", flush=True)
+            with quiet_stderr():
+                version = export_savedmodel(model, args.out / args.system, _card(args.folder))
+            print(version, flush=True)
+        for precision in PRECISIONS if "litert" in args.formats else ():
+            print(f"exporting LiteRT {precision}", flush=True)
+            file = args.folder / "litert" / f"{args.system}_{precision}.tflite"
+            with quiet_stderr():
+                export_litert(model, file, precision)
+            print(file, flush=True)
+    except (ValueError, OSError) as error:
+        raise CommandError(error) from error
+    return 0
+
+
+def _formats(text):
+    formats = tuple(part.strip() for part in text.split(","))
+    unknown = [part for part in formats if part not in FORMATS]
+    if unknown:
+        raise argparse.ArgumentTypeError(
+            f"must be of {', '.join(FORMATS)}, with commas between; received: {text!r}"
+        )
+    return formats
+
+
+def _card(folder):
+    """What the run says of itself, if it is finished, for the exported model's card."""
+    try:
+        summary = json.loads((folder / "summary.json").read_text())
+    except (OSError, ValueError):
+        return {"run": str(folder)}
+    kept = ("dataset", "variant", "steps", "seed", "metrics")
+    return {"run": str(folder), "training": {k: summary[k] for k in kept if k in summary}}

@@ -1,0 +1,50 @@
+"""TensorFlow loaded without its start-up talk, and failures as one line."""
+
+import contextlib
+import os
+import sys
+
+
+class CommandError(Exception):
+    """Why a command cannot go on, in one line for the user.
+
+    Args:
+        message: The line.
+        code: Exit code: 2 for what the user typed, 1 for a job that failed.
+    """
+
+    def __init__(self, message, code=1):
+        super().__init__(" ".join(str(message).split()))
+        self.code = code
+
+
+def load_tensorflow():
+    """Imports TensorFlow and wakes its devices, with nothing of it on the terminal.
+
+    TensorFlow writes about CPU features and absent GPUs straight to the process's error stream
+    before any log level of its own holds. With TF_CPP_MIN_LOG_LEVEL=0 in the environment all of it
+    shows.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    with quiet_stderr():
+        import tensorflow as tf
+
+        tf.get_logger().setLevel("ERROR")
+        tf.constant(0)  # the first operation finds the devices
+
+
+@contextlib.contextmanager
+def quiet_stderr():
+    """Keeps what libraries write to the error stream, below Python too, off the terminal."""
+    if os.environ.get("TF_CPP_MIN_LOG_LEVEL") == "0":
+        yield
+        return
+    sys.stderr.flush()
+    kept = os.dup(2)
+    try:
+        with open(os.devnull, "w") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
