@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
+from tfface.restoration.networks import RestorationGenerator
 from tfface.serving.litert import export_litert, operators
 
 
@@ -46,6 +47,30 @@ def test_agrees_with_keras(tmp_path, precision, tolerance):
     # What is hidden has no influence.
     other = restore(image=np.where(mask == 1, 0.7, image).astype(np.float32), mask=mask)
     np.testing.assert_array_equal(other["restored"], restored)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"block": "region_relation", "adjacency": "combined", "mask_aware": True},
+        {"block": "region_relation", "adjacency": "soft"},
+        {"block": "residual"},
+        {"block": "region_relation", "dtype": "mixed_float16"},
+    ],
+    ids=["combined", "soft", "residual", "mixed"],
+)
+def test_restoration_generators_need_no_foreign_operator(tmp_path, options):
+    keras.utils.set_random_seed(0)
+    network = RestorationGenerator(filters=8, blocks=1, **options)
+    path = export_litert(network, tmp_path / "generator.tflite")
+    image = np.random.default_rng(2).random((1, 16, 16, 3), np.float32)
+    mask = np.zeros((1, 16, 16, 1), np.float32)
+    mask[:, 8:, 8:] = 1
+    low = np.concatenate([image * (1 - mask), mask], axis=-1)[..., : 3 + network.mask_aware]
+    restored = Interpreter(str(path)).get_signature_runner("restore")(image=image, mask=mask)
+    expected = network.in_float32().predict(low, verbose=0)
+    assert np.ptp(expected) > 1e-3
+    np.testing.assert_allclose(restored["restored"], expected, atol=1e-4)
 
 
 def test_float16_halves_the_weights(tmp_path):

@@ -11,8 +11,11 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
+from tfface.data.degradation import degrade
+from tfface.restoration.networks import RestorationGenerator
 from tfface.serving import savedmodel
 from tfface.serving.savedmodel import export_savedmodel, newest_version, versions
+from tfface.serving.signatures import shrink_faces
 
 ROOT = Path(__file__).parents[2]
 
@@ -86,6 +89,12 @@ np.savez(answer, restored=outputs["restored"].numpy(), decoded=np.stack(decoded)
     np.testing.assert_allclose(decoded, restored * 255, atol=0.51)
 
 
+def test_faces_are_shrunk_as_in_training():
+    faces = np.stack([picture(seed, 130, 130)[:128, :128] / np.float32(255) for seed in range(3)])
+    low, _ = degrade(faces, (0, 0), scale=8, hidden_area=0)
+    np.testing.assert_allclose(shrink_faces(faces, 16), low, atol=1e-6)
+
+
 def test_restore_hides_and_tells_the_mask(tmp_path, mask_aware_generator):
     folder = export_savedmodel(mask_aware_generator, tmp_path)
     restore = tf.saved_model.load(str(folder)).signatures["restore"]
@@ -95,6 +104,17 @@ def test_restore_hides_and_tells_the_mask(tmp_path, mask_aware_generator):
     restored = restore(image=tf.constant(image), mask=tf.constant(mask))["restored"].numpy()
     expected = np.where(mask == 1, 0.25, 0.5 * image).repeat(8, axis=1).repeat(8, axis=2)
     np.testing.assert_allclose(restored, expected, atol=1e-6)
+
+
+def test_network_of_mixed_precision_is_exported_in_float32(tmp_path):
+    keras.utils.set_random_seed(0)
+    network = RestorationGenerator(filters=4, blocks=1, dtype="mixed_float16")
+    folder = export_savedmodel(network, tmp_path)
+    restore = tf.saved_model.load(str(folder)).signatures["restore"]
+    low = np.random.default_rng(0).random((2, 16, 16, 3), np.float32)
+    restored = restore(image=tf.constant(low), mask=tf.zeros((2, 16, 16, 1)))["restored"]
+    assert restored.dtype == tf.float32
+    np.testing.assert_allclose(restored, network.in_float32()(low), atol=1e-5)
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError("a bug")])
@@ -131,6 +151,8 @@ def test_killed_export_is_cleaned_up_by_the_next(tmp_path, nearest_generator):
     program = """
 import os, signal, sys
 import keras
+from tfface.data.degradation import degrade
+from tfface.restoration.networks import RestorationGenerator
 from tfface.serving import savedmodel
 whole = savedmodel._write_signatures
 def killed(*args):
