@@ -105,14 +105,14 @@ def paint(color, gloss, place, eye, motion, identity, gaze, softness):
 def _eyeball(t, s, up, low, body, eye, identity, gaze, soft):
     length = np.float32(np.hypot(*eye.axis))
     ball = np.empty((*t.shape, 3), np.float32)
-    ball[:] = np.float32((0.83, 0.80, 0.78)) - 0.05 * np.float32(identity.age)
+    ball[:] = np.float32((0.78, 0.75, 0.73)) - 0.05 * np.float32(identity.age)
     # The pink corner beside the nose.
     nasal = t * eye.nasal
     pink = fields.smoothstep(0.70, 0.92, nasal)
     ball = fields.mix(ball, np.float32((0.66, 0.42, 0.38)), 0.8 * pink)
     ball *= (0.52 + 0.48 * body**0.6)[..., None]
     dx = (t * length - np.float32(gaze[0])) / IRIS_RADIUS
-    dy = (s + np.float32(0.004 - gaze[1])) / IRIS_RADIUS
+    dy = (s + np.float32(0.0055 - gaze[1])) / IRIS_RADIUS
     r = np.sqrt(dx * dx + dy * dy)
     iris = np.clip((1.0 - r) * IRIS_RADIUS * soft + 0.5, 0, 1)
     ring = 0.62 + 0.55 * fields.smoothstep(0.95, 0.45, r)
@@ -124,7 +124,7 @@ def _eyeball(t, s, up, low, body, eye, identity, gaze, soft):
     tone = fields.mix(tone, np.float32((0.02, 0.018, 0.02)), pupil)
     ball = fields.mix(ball, tone, iris)
     # The upper lid and its lashes shade the ball.
-    shade = 1.0 - 0.55 * np.exp(-np.clip(s - up, 0, None) / 0.009)
+    shade = 1.0 - 0.62 * np.exp(-np.clip(s - up, 0, None) / 0.010)
     shade *= 1.0 - 0.18 * np.exp(-np.clip(low - s, 0, None) / 0.006)
     return ball * shade[..., None]
 
@@ -163,6 +163,6 @@ def highlight(place, eye, motion, gaze, light):
     t, s = eye.to_axes(place)
     length = np.float32(np.hypot(*eye.axis))
     dx = t * length - np.float32(gaze[0] + 0.011 * light[0])
-    dy = s + np.float32(0.004 - gaze[1] - 0.011 * light[1])
+    dy = s + np.float32(0.0055 - gaze[1] - 0.011 * light[1])
     glint = np.exp(-0.5 * (dx * dx + dy * dy) / np.float32(0.0042**2))
     return glint * np.float32(motion.upper > 0.35)

@@ -52,9 +52,11 @@ class Canvas:
 
     def to_pixels(self, points):
         """Returns pixel coordinates (origin at a pixel's centre) of (..., 2) face coordinates."""
-        points = np.asarray(points, np.float32)
-        corner = np.array([self.left, self.top], np.float32)
-        return (points - corner) * np.float32(self.resolution) - np.float32(0.5)
+        scale = np.float32(self.resolution)
+        shift = np.float32([self.left, self.top]) * scale + np.float32(0.5)
+        if self.left == self.top:
+            shift = shift[0]  # several times faster than an array of two
+        return np.asarray(points, np.float32) * scale - shift
 
     def slices(self, low, high):
         """Returns the (rows, columns) slices that cover the box between two face points."""
@@ -188,6 +190,13 @@ def sample(image, columns, rows, interpolation=cv2.INTER_LINEAR):
     columns = np.ascontiguousarray(columns, np.float32)
     rows = np.ascontiguousarray(rows, np.float32)
     return cv2.remap(image, columns, rows, interpolation, borderMode=cv2.BORDER_REPLICATE)
+
+
+def sample_at(canvas, image, places):
+    """Reads an image of a canvas at (h, w, 2) float32 face points, its border repeated outward."""
+    return cv2.remap(
+        image, canvas.to_pixels(places), None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
 
 
 def smoothstep(low, high, value):

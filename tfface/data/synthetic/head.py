@@ -2,6 +2,7 @@
 
 # ruff: noqa: RUF005 -- `point + (dx, dy)` moves a NumPy point; nothing is concatenated.
 
+import cv2
 import numpy as np
 
 from tfface.data.synthetic import fields
@@ -34,15 +35,19 @@ def assemble(canvas, identity, outline, landmarks, face, gloss):
     color, alpha = _over(color, alpha, face, skin)
     front = _front_hair(canvas, identity, gauge)
     # Hair throws a shadow on the skin that it borders.
-    shadow = fields.smoothstep(0.0, 0.9, _lowered(canvas, front, 0.022)) * (1.0 - front)
-    color = color * (1.0 - 0.38 * shadow)[..., None]
+    shadow = _lowered(canvas, cv2.GaussianBlur(front, (0, 0), 0.012 * canvas.resolution), 0.018)
+    shadow = 0.34 * fields.smoothstep(0.0, 1.0, shadow) * (1.0 - front)
+    color = color * (1.0 - shadow)[..., None]
     color, alpha = _over(color, alpha, strands, front)
     gloss = gloss * skin * (1.0 - front) + 0.25 * front
     return color.astype(np.float32), alpha.astype(np.float32), gloss.astype(np.float32)
 
 
 def _over(color, alpha, new_color, cover):
-    return fields.mix(color, new_color, cover), alpha + (1.0 - alpha) * cover
+    """Lays a new layer over what is there; where nothing is there, the new color alone counts."""
+    total = alpha + (1.0 - alpha) * cover
+    weight = np.where(total > 1e-4, cover / np.maximum(total, 1e-4), 1.0)
+    return fields.mix(color, new_color, weight), total
 
 
 def _lowered(canvas, field, distance):
@@ -54,9 +59,9 @@ def _lowered(canvas, field, distance):
 
 def _shoulders(canvas, identity, landmarks):
     chin = landmarks[8, 1]
-    points = [(-0.75, 2.6), (-0.68, chin + 0.62), (-0.35, chin + 0.42), (0.06, chin + 0.30),
-              (0.26, chin + 0.20), (0.5, chin + 0.24), (0.74, chin + 0.20), (0.94, chin + 0.30),
-              (1.35, chin + 0.42), (1.68, chin + 0.62), (1.75, 2.6)]  # fmt: skip
+    points = [(-0.62, 2.6), (-0.56, chin + 0.62), (-0.32, chin + 0.39), (0.06, chin + 0.25),
+              (0.26, chin + 0.14), (0.5, chin + 0.19), (0.74, chin + 0.14), (0.94, chin + 0.25),
+              (1.32, chin + 0.39), (1.56, chin + 0.62), (1.62, 2.6)]  # fmt: skip
     cover = fields.filled(canvas, fields.curve(points, 60), 0.006)
     folds = 1.0 + 0.10 * fields.noise(canvas, (identity.seed, 60), (0.14, 0.3))
     color = np.float32(identity.shirt_color)[None, None] * folds[..., None]
@@ -65,7 +70,7 @@ def _shoulders(canvas, identity, landmarks):
 
 def _neck(canvas, identity, landmarks):
     jaw, chin = landmarks[scheme.JAW], landmarks[8, 1]
-    half = 0.70 * (jaw[13, 0] - jaw[3, 0]) / 2 * (0.92 + 0.16 * identity.masculinity)
+    half = 0.76 * (jaw[13, 0] - jaw[3, 0]) / 2 * (0.92 + 0.16 * identity.masculinity)
     middle = jaw[8, 0]
     points = [(middle - half, 0.62), (middle - 0.94 * half, chin + 0.08),
               (middle - 1.02 * half, chin + 0.20), (middle - 0.6 * half, chin + 0.27),
@@ -75,8 +80,8 @@ def _neck(canvas, identity, landmarks):
     cover = fields.filled(canvas, points, 0.006)
     x, y = canvas.axes()
     # The jaw keeps light off the neck; the cords of the neck catch some.
-    under = 1.0 - 0.62 * np.exp(-np.clip(y - chin + 0.02 + 0.5 * (x - middle) ** 2, 0, 9) / 0.10)
-    around = 1.0 - 0.55 * np.clip(np.abs(x - middle) / (1.05 * half), 0, 1) ** 3
+    under = 1.0 - 0.45 * np.exp(-np.clip(y - chin + 0.02 + 0.5 * (x - middle) ** 2, 0, 9) / 0.10)
+    around = 1.0 - 0.42 * np.clip(np.abs(x - middle) / (1.05 * half), 0, 1) ** 3
     color = identity.skin_color[None, None] * np.float32((0.94, 0.90, 0.89))
     return (color * (under * around)[..., None]).astype(np.float32), cover
 
@@ -88,13 +93,13 @@ def _ears(canvas, identity, landmarks):
         x, y = landmarks[index] + (side * 0.006, -0.005)
         turn = np.linspace(0, 2 * np.pi, 24, endpoint=False)
         lobe = np.where(np.sin(turn) > 0, 0.80, 1.0)
-        ear = np.stack([x + side * 0.004 + 0.047 * lobe * np.cos(turn) + side * 0.020
+        ear = np.stack([x - side * 0.002 + 0.040 * lobe * np.cos(turn) + side * 0.020
                         - side * 0.018 * np.sin(turn), y + 0.115 * np.sin(turn)], -1)  # fmt: skip
         cover = np.maximum(cover, fields.filled(canvas, ear, 0.004))
         fold = [(x + side * 0.012, y + 0.05), (x + side * 0.030, y), (x + side * 0.042, y - 0.07)]
         light -= 0.40 * fields.stroke(canvas, fold, 0.010, 0.3)
         light -= 0.28 * fields.blob(canvas, (x + side * 0.004, y + 0.02), (0.014, 0.04))
-    color = identity.skin_color[None, None] * np.float32((0.92, 0.80, 0.78))
+    color = identity.skin_color[None, None] * np.float32((0.93, 0.85, 0.83))
     return color * np.clip(light, 0.3, 1.0)[..., None], cover
 
 
@@ -119,7 +124,8 @@ def _strands(canvas, identity):
         for wide, share in ((0.006, 0.45), (0.016, 0.5), (0.05, 0.35)):
             nodes = rng.standard_normal((24, int(4.0 / wide)), np.float32)
             grain += share * fields.sample(nodes, (place + 2.0) / wide, length / 0.09)
-    light = np.exp(0.30 * grain)
+    bright = sum(identity.hair_color) / 3
+    light = np.exp((0.32 - 0.25 * bright) * grain)
     # The crown's rounding reflects a soft band.
     band = np.exp(-0.5 * ((y + 0.10 + 0.5 * (x - 0.5) ** 2) / 0.06) ** 2)
     light = light * (0.86 + 0.35 * band) * (1.0 - 0.25 * fields.smoothstep(0.2, 1.2, y))
@@ -127,22 +133,43 @@ def _strands(canvas, identity):
     return np.clip(color + 0.015 * band[..., None], 0.01, 1.0).astype(np.float32)
 
 
+def _is_long(identity):
+    return identity.hair_style == "long" or (
+        identity.hair_style == "fringe" and identity.masculinity < 0.5
+    )
+
+
+def _mane(canvas, identity):
+    """Returns the outline of long hair, from the crown down to its ends."""
+    rng = np.random.default_rng((identity.seed, 74))
+    end = rng.uniform(0.85, 1.45)
+    full = rng.uniform(0.92, 1.10)
+    y = np.array([-0.28, -0.22, -0.08, 0.12, 0.35, 0.60, 0.85, 1.1, 1.3])
+    half = full * np.array([0.10, 0.26, 0.40, 0.450, 0.465, 0.475, 0.480, 0.470, 0.44])
+    y, half = np.append(y[y < end], end), np.append(half[y < end], full * 0.34)
+    sides = [
+        np.stack([0.5 + side * (half + 0.010 * rng.standard_normal(half.size)), y], -1)
+        for side in (-1, 1)
+    ]
+    outline = fields.curve(np.concatenate([sides[0][::-1], sides[1]]), 160)
+    cover = fields.filled(canvas, outline, 0.020)
+    # Single locks stand out and fall short.
+    locks = fields.noise(canvas, (identity.seed, 75), (0.018, 0.14))
+    fine = fields.noise(canvas, (identity.seed, 79), (0.007, 0.09))
+    edge = 4.0 * cover * (1.0 - cover)
+    return fields.smoothstep(0.2, 0.7, cover + edge * (0.16 * locks + 0.12 * fine))
+
+
 def _back_hair(canvas, identity, gauge):
     """Hair seen behind head and neck."""
-    x, y = canvas.axes()
-    ragged = 0.02 * fields.noise(canvas, (identity.seed, 74), 0.03)
-    if identity.hair_style in ("long", "fringe"):
-        long = identity.hair_style == "long" or identity.masculinity < 0.5
-        end = 1.30 if long else 0.62
-        inside = fields.smoothstep(1.22, 1.16, np.where(y < 0.42, gauge, 1.0) + ragged)
-        half = 0.50 + 0.05 * np.sin(3.0 * y) + ragged
-        sides = fields.smoothstep(half, half - 0.03, np.abs(x - 0.5)) * (y >= 0.42)
-        down = fields.smoothstep(end, end - 0.25, y + 2 * ragged)
-        return np.maximum(inside * (y < 0.42), sides) * down
+    _, y = canvas.axes()
+    if _is_long(identity):
+        return _mane(canvas, identity)
     if identity.hair_style == "curly":
-        big = 1.32 - 0.12 * identity.masculinity
-        reach = gauge + 0.05 * fields.noise(canvas, (identity.seed, 75), 0.05)
-        return fields.smoothstep(big + 0.03, big - 0.03, reach) * fields.smoothstep(0.62, 0.42, y)
+        big = 1.27 - 0.12 * identity.masculinity
+        reach = gauge + 0.03 * fields.noise(canvas, (identity.seed, 75), 0.04)
+        reach = reach + 0.02 * fields.noise(canvas, (identity.seed, 79), 0.015)
+        return fields.smoothstep(big + 0.04, big - 0.04, reach) * fields.smoothstep(0.62, 0.42, y)
     return np.zeros(canvas.shape, np.float32)
 
 
@@ -155,7 +182,7 @@ def _front_hair(canvas, identity, gauge):
     wide = np.abs(x - 0.5 - (part * 0.4 if style == "long" else 0.0))
     fine = fields.noise(canvas, (identity.seed, 77), (0.007, 0.035))
     locks = fields.noise(canvas, (identity.seed, 78), (0.05, 0.10))
-    ragged = 0.007 * fine + 0.010 * locks
+    ragged = 0.0055 * fine + 0.010 * locks
     line, temple, power = {
         "short": (identity.hairline, 0.345, 3.2),
         "long": (identity.hairline + 0.01, 0.335, 2.4),
@@ -168,19 +195,16 @@ def _front_hair(canvas, identity, gauge):
         line = line + 0.07 * np.exp(-(((x - 0.5) / 0.07) ** 2))
     # The window's edge as a height: the hairline in the middle, falling toward the temples.
     edge = line + ragged + (0.42 - line) * np.clip(wide / temple, 0, 1.3) ** power
-    soft = 0.016 if style != "fringe" else 0.020
+    soft = 0.021
     cover = fields.smoothstep(soft, -soft, y - edge)
     burns = 0.46 + 0.05 * identity.masculinity
     if style == "bald":
         cover = cover * fields.smoothstep(0.10, 0.22, y) * 0.7
-    long = style == "long" or (style == "fringe" and identity.masculinity < 0.5)
-    if long:
-        curtain = fields.smoothstep(-0.012, 0.012, wide - 0.352 - 0.9 * ragged - 0.03 * (y - 0.45))
-        reach = fields.smoothstep(1.32, 1.05, y + 3 * ragged)
-        cover = np.maximum(cover * (y < 0.5), curtain * reach * (y > 0.30))
-        outer = fields.smoothstep(0.52, 0.49, wide + ragged) * (y > 0.40)
-        limit = np.maximum(fields.smoothstep(1.20, 1.15, gauge + ragged) * (y <= 0.42), outer)
-        return (cover * limit).astype(np.float32)
+    if _is_long(identity):
+        parted = 0.355 + 0.9 * ragged - 0.02 * np.clip(y - 0.45, 0, 1)
+        curtain = fields.smoothstep(-0.014, 0.014, wide - parted)
+        cover = np.maximum(cover * fields.smoothstep(0.5, 0.4, y), curtain * (y > 0.30))
+        return (cover * _mane(canvas, identity)).astype(np.float32)
     cover = cover * fields.smoothstep(burns + 0.03, burns - 0.04, y + 2 * ragged)
     rim = {"short": 1.12, "fringe": 1.14, "receding": 1.06, "bald": 1.01, "curly": 1.25}[style]
     sides = fields.smoothstep(0.05, 0.45, y)

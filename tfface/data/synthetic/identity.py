@@ -100,7 +100,7 @@ class Identity:
         steps = np.arange(len(_SKIN_TONES))
         tone = np.array([np.interp(place, steps, channel) for channel in _SKIN_TONES.T])
         # Monk's swatches are of skin in full light: a face is a little darker and redder.
-        return (tone * (0.93, 0.85, 0.81)).astype(np.float32)
+        return (tone * (0.87, 0.77, 0.71)).astype(np.float32)
 
 
 # One standard deviation of each offset of the geometry, in face units or as a share.
@@ -159,7 +159,7 @@ def sample_identity(seed, subject):
     shape = _sample_shape(rng, masculinity)
     hair_style = _sample_hair_style(rng, masculine, age, skin_tone)
     hair_color = _sample_hair_color(rng, skin_tone, age)
-    darker = np.array(hair_color) * (0.75 if sum(hair_color) > 0.9 else 1.0)
+    darker = np.array(hair_color) * (0.68 if sum(hair_color) > 0.9 else 1.0)
     jitter = 0.0022 * rng.standard_normal((scheme.N_POINTS, 2))
     beard = float(rng.uniform(0.6, 1.0)) if masculine and rng.random() < 0.25 else 0.0
     mustache = beard if beard else float(masculine and rng.random() < 0.12) * 0.9
@@ -179,7 +179,7 @@ def sample_identity(seed, subject):
         hair_color=hair_color,
         brow_color=tuple(darker.tolist()),
         iris_color=_sample_iris_color(rng, skin_tone),
-        shirt_color=tuple(rng.uniform(0.08, 0.85, 3).tolist()),
+        shirt_color=_sample_cloth(rng),
         freckles=float(rng.uniform(0.4, 1.0)) if rng.random() < 0.3 and skin_tone < 0.5 else 0.0,
         stubble=float(rng.uniform(0.2, 0.9)) if masculine else 0.0,
         beard=beard,
@@ -202,6 +202,11 @@ def _sample_shape(rng, masculinity):
     ):  # fmt: skip
         offsets[name] += share * lean
     return tuple(offsets.items())
+
+
+def _sample_cloth(rng):
+    color = rng.uniform(0.08, 0.8) + 0.12 * rng.standard_normal(3)
+    return tuple(np.clip(color, 0.04, 0.9).tolist())
 
 
 def _sample_hair_style(rng, masculine, age, skin_tone):
@@ -276,7 +281,7 @@ def _shape_eyes_and_brows(points, identity):
         center = points[eye].mean(axis=0)
         offset = points[eye] - center
         offset *= 1.0 + shape_offset(identity, "eye_size")
-        offset[:, 1] *= 1.0 + shape_offset(identity, "eye_opening")
+        offset[:, 1] *= 0.93 + shape_offset(identity, "eye_opening")
         offset[:, 1] -= side * shape_offset(identity, "eye_tilt") * offset[:, 0]
         center[0] += side * shape_offset(identity, "eye_spacing")
         points[eye] = center + offset

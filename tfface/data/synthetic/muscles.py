@@ -114,7 +114,7 @@ def _add_brow_actions(painter, landmarks):
     painter.push(1, inner + (0.004, -0.01), (0.048, 0.060), (0.004, -0.050))
     painter.push(1, inner + (-0.05, -0.13), (0.06, 0.06), (0.0, -0.020))
     # 2: frontalis, outer part.
-    painter.push(2, (outer + 2 * middle) / 3 + (0, -0.01), (0.055, 0.060), (0.0, -0.052))
+    painter.push(2, (outer + middle) / 2 + (0, -0.01), (0.066, 0.065), (0.0, -0.052))
     painter.push(2, outer + (0.01, -0.10), (0.05, 0.05), (0.0, -0.022))
     # 4: corrugator and depressor supercilii: brows down and together.
     painter.push(4, inner + (0.0, 0.0), (0.052, 0.045), (-0.026, 0.038))
@@ -152,7 +152,7 @@ def _add_cheek_and_nose_actions(painter, landmarks):
 def _add_corner_actions(painter, landmarks):
     corner = _right(landmarks, 48, 54)
     # 12: zygomaticus major: corners up and out, the cheeks' apples with them.
-    painter.push(12, corner + (-0.006, -0.004), (0.062, 0.050), (0.052, -0.050))
+    painter.push(12, corner + (-0.006, -0.004), (0.070, 0.055), (0.050, -0.046))
     painter.push(12, corner + (-0.075, -0.12), (0.065, 0.055), (0.012, -0.028))
     painter.push(12, (0.5, corner[1]), (0.045, 0.050), (0.0, 0.008), paired=False)
     # 14: buccinator: corners drawn in against the teeth.
@@ -174,8 +174,7 @@ def _add_lip_actions(painter, landmarks):
     # 17: mentalis: the chin's boss rises and pushes the lower lip up.
     painter.push(17, (0.5, chin[1] - 0.065), (0.080, 0.050), (0.0, -0.036), paired=False)
     painter.push(17, (0.5, line + 0.022), (0.072, 0.030), (0.0, -0.022), paired=False)
-    painter.push(17, (0.5, line - 0.02), (0.06, 0.030), (0.0, -0.008), paired=False,
-                 layer="upper")  # fmt: skip
+    painter.push(17, (0.5, line - 0.02), (0.06, 0.030), (0.0, -0.006), paired=False)
     painter.push(17, (0.405, line + 0.012), (0.025, 0.025), (0.0, 0.012))
     # 23 and 24: orbicularis oris: rims roll in; 24 presses, 23 also narrows.
     x, y = NODES.axes()
@@ -190,7 +189,7 @@ def _add_mouth_opening(painter, landmarks, mouth):
     x, y = NODES.axes()
     middle, half = mouth.center[0], mouth.half
     t2 = np.clip(((x - middle) / half) ** 2, 0.0, 1.0)
-    gap = (1.0 - t2) ** 0.8  # how fully the lips part at this x
+    gap = (1.0 - t2) ** 0.6  # how fully the lips part at this x
     line = mouth.line_at(x)
     above, below = np.clip(line - y, 0, None), np.clip(y - line, 0, None)
     wide = np.exp(-0.5 * ((x - middle) / 0.14) ** 2)
@@ -260,10 +259,8 @@ def moved(points, field):
 
 
 def sampled(points, field):
-    """Returns the field's values (n, 2) at (n, 2) face points; 0 outside `NODES`."""
-    pixels = NODES.to_pixels(points)
-    values = fields.sample(field, pixels[None, :, 0], pixels[None, :, 1])
-    return values[0]
+    """Returns the field's values (n, 2) at (n, 2) face points."""
+    return fields.sample_at(NODES, field, np.asarray(points, np.float32)[None])[0]
 
 
 def lip_layers():

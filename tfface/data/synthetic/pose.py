@@ -2,9 +2,8 @@
 
 import dataclasses
 
+import cv2
 import numpy as np
-
-from tfface.data.synthetic import fields
 
 _PIVOT = np.array([0.5, 0.5], np.float32)
 _PIVOT_DEPTH = 0.28
@@ -66,8 +65,8 @@ def sample_nuisance(rng):
     angle = rng.uniform(-np.pi, 0.0)  # from above, from either side
     slant = rng.uniform(0.1, 0.85)
     warmth = 0.06 * rng.standard_normal()
-    base = rng.uniform(0.1, 0.9) + 0.10 * rng.standard_normal(3)
-    other = base + 0.16 * rng.standard_normal(3)
+    base = rng.uniform(0.1, 0.85) + 0.055 * rng.standard_normal(3)
+    other = base + 0.12 * rng.standard_normal() + 0.05 * rng.standard_normal(3)
     return Nuisance(
         seed=int(rng.integers(2**31)),
         background_seed=int(rng.integers(2**31)),
@@ -155,9 +154,7 @@ def background(canvas, nuisance):
     """Returns the (height, width, 3) blurred scene behind the head."""
     rng = np.random.default_rng((nuisance.background_seed, 1))
     first, second = np.float32(nuisance.background)
-    nodes = rng.random((7, 7), np.float32)
-    rows = np.linspace(0.5, 5.5, canvas.height, dtype=np.float32)[:, None]
-    columns = np.linspace(0.5, 5.5, canvas.width, dtype=np.float32)[None, :]
-    shape = canvas.shape
-    blend = fields.sample(nodes, np.broadcast_to(columns, shape), np.broadcast_to(rows, shape))
-    return first + (second - first) * blend[..., None]
+    nodes = rng.random((7, 7, 1), np.float32)
+    nodes = first + (second - first) * nodes
+    height, width = canvas.shape
+    return cv2.resize(nodes, (width, height), interpolation=cv2.INTER_LINEAR)

@@ -8,7 +8,8 @@ import numpy as np
 from tfface.data.synthetic import behavior, fields
 from tfface.data.synthetic.identity import SYNTHETIC_AUS, sample_identity, subject_seed
 from tfface.data.synthetic.pose import Nuisance, background, sample_nuisance
-from tfface.data.synthetic.rendering import build_head, develop, draw, render
+from tfface.data.synthetic.rendering import build_head, draw, render
+from tfface.data.synthetic.shading import develop
 
 # The window of face space that holds head, hair and shoulders, and its height over width.
 _BUST = (-0.75, -0.75, 1.75, 1.9)
@@ -66,7 +67,7 @@ def _place(picture, identity, scene, rng, center, unit):
     first_column, first_row = (int(np.floor(c + k * unit)) for c, k in
                                zip(center, (left - 0.5, top - 0.5), strict=True))  # fmt: skip
     columns = slice(max(0, first_column), min(width, int(center[0] + (right - 0.5) * unit)))
-    rows = slice(max(0, first_row), min(height, int(center[1] + (bottom - 0.5) * unit)))
+    rows = slice(max(0, first_row), height)  # the shirt goes on below the bust
     window = fields.Canvas(
         (columns.start - center[0]) / unit + 0.5,
         (rows.start - center[1]) / unit + 0.5,

@@ -58,9 +58,9 @@ def _tint(color, canvas, identity, landmarks):
 def _mottle(color, canvas, identity):
     """Uneven pigment, from patches down to pores."""
     light = np.zeros(canvas.shape, np.float32)
-    for k, (wavelength, share) in enumerate(((0.11, 0.018), (0.035, 0.016), (0.011, 0.022))):
+    for k, (wavelength, share) in enumerate(((0.11, 0.014), (0.035, 0.009), (0.011, 0.016))):
         light += share * fields.noise(canvas, (identity.seed, k), wavelength)
-    warm = 0.012 * fields.noise(canvas, (identity.seed, 9), 0.07)
+    warm = 0.008 * fields.noise(canvas, (identity.seed, 9), 0.07)
     color *= (1.0 + light)[..., None]
     color *= 1.0 + warm[..., None] * np.float32((0.6, -1.0, -1.0))
 
@@ -141,13 +141,13 @@ def _paint_beard(color, gloss, canvas, identity, landmarks):
         [fields.curve(landmarks[48:55], 21), fields.curve(landmarks[[54, 55, 57, 59, 48]], 21)]
     )
     lips = fields.filled(canvas, outline, 0.004)
-    grain = fields.noise(canvas, (identity.seed, 40), (0.006, 0.011))
-    hairs = np.clip(0.72 + 0.35 * grain, 0.0, 1.0)
+    grain = fields.noise(canvas, (identity.seed, 40), (0.0045, 0.012))
+    hairs = np.clip(0.84 + 0.16 * grain, 0.0, 1.0)
     stubble = identity.stubble * (1.0 - lips) * np.clip(jaw + lip, 0, 1) * (0.8 + 0.2 * grain)
     bluish = identity.skin_color * np.float32((0.66, 0.70, 0.76))
     color[:] = fields.mix(color, bluish[None, None], 0.55 * np.clip(stubble, 0, 1))
     full = np.maximum(identity.beard * jaw, identity.mustache * lip) * (1.0 - lips)
-    cover = np.clip(full * 1.25, 0, 1) * np.clip(hairs + (full - 0.6), 0.0, 1.0)
+    cover = fields.smoothstep(0.12, 0.75, full) * np.clip(hairs + (full - 0.5), 0.0, 1.0)
     dark = np.float32(identity.hair_color) * (0.85 + 0.22 * grain)[..., None]
     color[:] = fields.mix(color, np.clip(dark, 0.02, 1.0), 0.92 * cover)
     gloss *= 1.0 - 0.9 * cover

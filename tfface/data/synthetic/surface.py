@@ -15,7 +15,7 @@ from tfface.facs import landmarks as scheme
 
 HEAD_DEPTH = 0.36
 CENTER = np.array([0.5, 0.44], np.float32)
-SKULL_TOP = -0.27
+SKULL_TOP = -0.22
 _ANGLES = 512
 
 
@@ -32,8 +32,9 @@ class Outline:
         turn = np.linspace(0.0, np.pi, 33)[1:-1]
         middle, half = (left[0] + right[0]) / 2, (right[0] - left[0]) / 2
         rim = (left[1] + right[1]) / 2
-        # A superellipse: the temples rise steeply, the crown is round.
-        x = middle + half * np.sign(np.cos(turn)) * np.abs(np.cos(turn)) ** 0.85
+        # The skull is widest above the temples, and its crown is round.
+        wide = half * (1.0 + 0.09 * np.sin(turn))
+        x = middle + wide * np.sign(np.cos(turn)) * np.abs(np.cos(turn)) ** 0.82
         y = rim - (rim - SKULL_TOP) * np.sin(turn) ** 0.9
         points = np.concatenate([fields.curve(jaw, 65), np.stack([x, y], -1)])
         offset = points - CENTER
@@ -59,7 +60,7 @@ def skull(canvas, outline):
     """Returns the smooth depth of head, hair and neck without features: (height, width)."""
     gauge = outline.gauge(*canvas.axes())
     inside = np.sqrt(1.0 - 0.93 * np.clip(gauge, 0.0, 1.0) ** 2.3)
-    outside = np.maximum(0.2646 - 1.1 * (gauge - 1.0), -0.6)
+    outside = np.maximum(0.2646 - 1.1 * (gauge - 1.0), -0.3)
     return (HEAD_DEPTH * np.where(gauge < 1.0, inside, outside)).astype(np.float32)
 
 

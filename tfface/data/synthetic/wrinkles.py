@@ -76,7 +76,7 @@ def _sides(landmarks):
 def _furrow(z, canvas, points, width, deep, taper=0.45):
     """Digs a furrow with a raised lip on both sides."""
     fields.add_stroke(z, canvas, points, width, -deep, taper)
-    fields.add_stroke(z, canvas, points, 2.4 * width, 0.45 * deep, taper)
+    fields.add_stroke(z, canvas, points, 2.8 * width, 0.38 * deep, taper)
 
 
 def _add_inner_brow_raiser(z, canvas, landmarks, deep):
@@ -137,7 +137,7 @@ def _add_nose_wrinkler(z, canvas, landmarks, deep):
             _furrow(z, canvas, line, 0.0060, 0.0125 * deep, 0.4)
         fold = [wing + (side * 0.004, -0.060), wing + (side * 0.032, -0.018),
                 wing + (side * 0.050, 0.030)]  # fmt: skip
-        _furrow(z, canvas, fold, 0.0080, 0.0165 * deep)
+        _furrow(z, canvas, fold, 0.0095, 0.0130 * deep)
         z += 0.018 * fields.blob(canvas, (wing[0] + side * 0.055, wing[1] - 0.07), (0.030, 0.035))
     _furrow(z, canvas, [(0.462, 0.392), (0.5, 0.385), (0.538, 0.392)], 0.0065, 0.0110 * deep)
 
@@ -146,7 +146,7 @@ def _add_upper_lip_raiser(z, canvas, landmarks, deep):
     for side, wing, corner, _, _ in _sides(landmarks):
         fold = [wing + (side * 0.018, -0.040), wing + (side * 0.050, 0.005),
                 wing + (side * 0.070, 0.055), corner + (side * 0.045, -0.045)]  # fmt: skip
-        _furrow(z, canvas, fold, 0.0090, 0.0180 * deep)
+        _furrow(z, canvas, fold, 0.0125, 0.0150 * deep)
         z += 0.020 * fields.blob(canvas, wing + (side * 0.070, -0.045), (0.040, 0.032))
 
 
@@ -154,7 +154,7 @@ def _add_lip_corner_puller(z, canvas, landmarks, deep):
     for side, wing, corner, eye, _ in _sides(landmarks):
         fold = [wing + (side * 0.022, -0.025), wing + (side * 0.062, 0.030),
                 corner + (side * 0.032, -0.035), corner + (side * 0.036, 0.030)]  # fmt: skip
-        _furrow(z, canvas, fold, 0.0100, 0.0210 * deep, 0.35)
+        _furrow(z, canvas, fold, 0.0135, 0.0205 * deep, 0.45)
         cheek = (eye[0] + side * 0.030, (eye[1] + corner[1]) / 2 + 0.010)
         z += 0.036 * fields.blob(canvas, cheek, (0.062, 0.050), -side * 0.5)
         z -= 0.012 * fields.blob(canvas, corner + (side * 0.012, -0.002), 0.013)
@@ -164,7 +164,7 @@ def _add_dimpler(z, canvas, landmarks, deep):
     for side, _, corner, _, _ in _sides(landmarks):
         comma = [corner + (side * 0.014, -0.036), corner + (side * 0.026, -0.004),
                  corner + (side * 0.018, 0.032)]  # fmt: skip
-        _furrow(z, canvas, comma, 0.0080, 0.0240 * deep, 0.5)
+        _furrow(z, canvas, comma, 0.0100, 0.0200 * deep, 0.5)
         z -= 0.012 * fields.blob(canvas, corner + (side * 0.018, 0), 0.014)
         z += 0.020 * fields.blob(canvas, corner + (side * 0.055, 0.004), (0.024, 0.040))
 
