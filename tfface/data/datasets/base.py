@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import abc
 import collections
+import contextlib
 import dataclasses
 import json
 import re
@@ -152,7 +153,8 @@ class FaceDatasetBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True
 
     def _download_and_prepare(self, dl_manager, download_config=None):
         self._report = Report()
-        super()._download_and_prepare(dl_manager, download_config)
+        with contextlib.ExitStack() as self._open:  # what subclasses need until all is written
+            super()._download_and_prepare(dl_manager, download_config)
         report = {
             "dataset": self.name,
             "config": self.builder_config_name,
@@ -215,17 +217,18 @@ class PhotoDatasetBuilder(FaceDatasetBuilder, skip_registration=True):
         """
 
     def source_digest(self, manual_dir) -> str | None:
-        """A digest of the set's lists and labels, by which a change of them shows; None if fixed."""
+        """A digest of the lists and labels, by which a change of them shows; None if fixed."""
         return None
 
     def _split_generators(self, dl_manager):
         manual_dir = dl_manager.manual_dir
         frames, action_units, expressions = self.frames(manual_dir)
         config = self.builder_config
-        store = align_frames(
+        store = self._open.enter_context(FaceStore(self.data_path))
+        align_frames(
             frames,
             lambda: create_detector(config.detector, config.detector_model),
-            self.data_path,
+            store,
             description=f"{self.name}/{self.builder_config_name}: faces",
         )
         self._report.entries.update(

@@ -56,7 +56,7 @@ class Frame:
 
 
 @dataclasses.dataclass(frozen=True)
-class _Aligned:
+class AlignedFace:
     """What became of a frame: an encoded face and its landmarks, or why there is none."""
 
     face: bytes = b""
@@ -69,7 +69,11 @@ class FaceStore:
 
     All faces are found before the first record is written, because which subjects have a usable
     picture, and so which splits there are, is known only then. The faces wait on disk, encoded as
-    they will be stored; the file has no name and vanishes with the process.
+    they will be stored; the file has no name and vanishes with the process. A store is a context
+    manager that closes it.
+
+    Args:
+        folder: Where the nameless file may grow.
 
     Attributes:
         kept: Frames with a face, in the order given.
@@ -85,7 +89,14 @@ class FaceStore:
         self._landmarks: list[np.ndarray | None] = []
         self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115  (lives as long as the store)
 
-    def _add(self, frame: Frame, aligned: _Aligned) -> None:
+    def __enter__(self) -> FaceStore:
+        return self
+
+    def __exit__(self, *exception) -> None:
+        self._file.close()
+
+    def add(self, frame: Frame, aligned: AlignedFace) -> None:
+        """Takes in what became of a frame."""
         if aligned.reason is None:
             self._places.append((self._file.tell(), len(aligned.face)))
             self._file.write(aligned.face)
@@ -120,11 +131,11 @@ class FaceStore:
 def align_frames(
     frames: Sequence[Frame],
     make_detector: Callable[[], Detector],
-    folder: str | os.PathLike,
+    store: FaceStore,
     *,
     size: int = FACE_SIZE,
     description: str = "faces",
-) -> FaceStore:
+) -> None:
     """Opens every picture, finds its face and aligns it, under a progress bar.
 
     The face is where the frame's landmarks are; without usable landmarks it is the largest one that
@@ -133,20 +144,15 @@ def align_frames(
     Args:
         frames: The frames.
         make_detector: Called once, at the first frame that has no usable landmarks.
-        folder: Where the store's nameless file may grow.
+        store: Takes the faces, and the frames that gave none.
         size: Side of the aligned faces in pixels.
         description: The progress bar's title.
-
-    Returns:
-        The faces, and the frames that gave none.
     """
-    store = FaceStore(folder)
     results = _in_order(_FaceCutter(make_detector, size), frames)
     # disable=None: a bar on a terminal, nothing elsewhere.
     progress = tqdm(results, description, len(frames), unit=" pictures", disable=None)
     for frame, aligned in zip(frames, progress, strict=True):
-        store._add(frame, aligned)
-    return store
+        store.add(frame, aligned)
 
 
 class _FaceCutter:
@@ -158,17 +164,17 @@ class _FaceCutter:
         self._detector: Detector | None = None
         self._lock = threading.Lock()
 
-    def __call__(self, frame: Frame) -> _Aligned:
+    def __call__(self, frame: Frame) -> AlignedFace:
         try:
             image = read_photo(frame.photo) if isinstance(frame.photo, Path) else frame.photo()
         except PhotoError as error:
-            return _Aligned(reason=str(error))
+            return AlignedFace(reason=str(error))
         landmarks, where = frame.landmarks, None
         if landmarks is not None:
             where = anchors(landmarks)
             if _outside(where, image.shape):
                 height, width = image.shape[:2]
-                return _Aligned(
+                return AlignedFace(
                     reason=f"landmarks must lie on the picture ({width} x {height}). "
                     f"Received: eyes and mouth at {np.round(where).tolist()}."
                 )
@@ -177,16 +183,16 @@ class _FaceCutter:
             landmarks = None
             faces = self._detect(image)
             if not faces:
-                return _Aligned(reason="")
+                return AlignedFace(reason="")
             where = anchors_from_five(faces[0].points)
         try:
             face, matrix = align(image, where, self._size)
         except ValueError as error:
-            return _Aligned(reason=str(error))
+            return AlignedFace(reason=str(error))
         encoded = cv2.imencode(".png", face[..., ::-1])[1].tobytes()  # OpenCV encodes BGR
         if landmarks is not None:
             landmarks = transform_points(landmarks, matrix)
-        return _Aligned(encoded, landmarks)
+        return AlignedFace(encoded, landmarks)
 
     def _detect(self, image):
         with self._lock:
@@ -206,7 +212,9 @@ def _outside(where: np.ndarray, shape: tuple[int, ...]) -> bool:
     return bool(((where < -0.5) | (where > limit - 0.5)).any())
 
 
-def _in_order(work: Callable[[Frame], _Aligned], frames: Sequence[Frame]) -> Iterator[_Aligned]:
+def _in_order(
+    work: Callable[[Frame], AlignedFace], frames: Sequence[Frame]
+) -> Iterator[AlignedFace]:
     """Maps over all cores with bounded memory: few results wait for the slowest before them."""
     workers = os.cpu_count() or 1
     with ThreadPoolExecutor(workers) as pool:
