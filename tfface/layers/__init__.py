@@ -1,0 +1,1 @@
+"""Keras layers that more than one system can use, in `keras.ops`."""
