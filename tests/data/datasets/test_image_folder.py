@@ -14,7 +14,7 @@ import pytest
 import tensorflow_datasets as tfds
 from PIL import Image
 
-from tfface.data.datasets import base
+from tfface.data.datasets import base, frames
 from tfface.data.datasets.prepare import prepare
 from tfface.data.detection import Face
 
@@ -242,6 +242,27 @@ def test_wrong_arguments_are_named(tmp_path):
             detector="yunet",
             detector_model=tmp_path / "model.onnx",
         )
+
+
+def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path, stub_detector, monkeypatch):
+    write_picture(tmp_path / "in" / "a.png", 100)
+    write_folder(tmp_path / "in", [{"path": "a.png", "subject": "A"}])
+
+    def full(store, index):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(frames.FaceStore, "record", full)
+    with pytest.raises(OSError, match=r"^image_folder/n: cannot be written to .*out.*No space"):
+        prepare("image_folder", tmp_path / "in", tmp_path / "out", "n")
+    assert os.listdir(tmp_path / "out/image_folder/n") == []
+
+
+def test_a_data_folder_that_cannot_be_made(tmp_path, stub_detector):
+    write_picture(tmp_path / "in" / "a.png", 100)
+    write_folder(tmp_path / "in", [{"path": "a.png", "subject": "A"}])
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match=r"^image_folder/n: cannot be written to .*file/image_folder"):
+        prepare("image_folder", tmp_path / "in", tmp_path / "file", "n")
 
 
 KILLED = """

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import tensorflow as tf
 import tensorflow_datasets as tfds
 from absl import logging
 
@@ -57,6 +58,7 @@ def prepare(
         ValueError: For an unknown data set or variant, a folder that is not there, anything wrong
             in the set's lists and labels, no face at all, or a prepared set of that name that was
             made from another folder or other labels.
+        OSError: If `data_dir` cannot be written to or is full; nothing is left there then.
     """
     if name not in available():
         raise ValueError(f"`name` must be one of {', '.join(available())}. Received: {name!r}.")
@@ -64,7 +66,7 @@ def prepare(
     builder_class = importlib.import_module(module).Builder
     manual_dir = _checked_folder(name, builder_class, manual_dir)
     config = _config(builder_class, config_name, manual_dir, detector, detector_model)
-    with _quiet_tfds():
+    with _quiet_tfds():  # which hints at configs that it does not know
         builder = builder_class(data_dir=data_dir, config=config)
     title = f"{name}/{builder.builder_config_name}"
     if builder.data_path.exists() and not overwrite:
@@ -83,7 +85,7 @@ def prepare(
             if overwrite
             else tfds.GenerateMode.REUSE_DATASET_IF_EXISTS,
         )
-        with _quiet_tfds():
+        with _writing_to(builder.data_path, title), _quiet_tfds():
             builder.download_and_prepare(download_config=download_config)
         report = _read_report(builder)
     print(
@@ -162,6 +164,20 @@ def _check_same_source(title, builder, report, manual_dir) -> None:
             f"{title}: is prepared already, but the lists and labels in {manual_dir} have changed "
             "since; give another name or overwrite it."
         )
+
+
+@contextlib.contextmanager
+def _writing_to(folder, title: str) -> Iterator[None]:
+    """Says in one line which folder could not be written, whoever tried, Python or TensorFlow."""
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        # TFDS wraps TensorFlow's own errors in a RuntimeError; any other RuntimeError is a fault.
+        by_tensorflow = isinstance(error.__cause__, tf.errors.OpError)
+        if isinstance(error, RuntimeError) and not by_tensorflow:
+            raise
+        reason = " ".join(str(error).split())
+        raise OSError(f"{title}: cannot be written to {folder} ({reason}).") from error
 
 
 @contextlib.contextmanager
