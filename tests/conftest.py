@@ -5,6 +5,38 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import keras
 import numpy as np
 import pytest
+import tensorflow_datasets as tfds
+
+from tfface.data.datasets.synthetic_faces.synthetic_faces_dataset_builder import (
+    Builder as SyntheticFaces,
+)
+from tfface.data.datasets.synthetic_faces.synthetic_faces_dataset_builder import SyntheticConfig
+from tfface.data.source import FaceSource
+
+
+@pytest.fixture(scope="session")
+def data_dir(tmp_path_factory):
+    """Where the sets that tests share are prepared."""
+    return tmp_path_factory.mktemp("prepared")
+
+
+@pytest.fixture(scope="session")
+def frames_source(data_dir):
+    """Spontaneous synthetic faces: 4 subjects, 6 frames each, the AUs of BP4D."""
+    return prepared(SyntheticConfig(name="frames", subjects=4, frames_per_subject=6), data_dir)
+
+
+@pytest.fixture(scope="session")
+def sequences_source(data_dir):
+    """Posed synthetic faces: 2 subjects, 12 frames of each of the seven expressions of CK+."""
+    return prepared(SyntheticConfig(name="sequences", subjects=2), data_dir)
+
+
+def prepared(config, data_dir):
+    tfds.disable_progress_bar()
+    builder = SyntheticFaces(config=config, data_dir=data_dir)
+    builder.download_and_prepare()
+    return FaceSource.open(builder.data_dir)
 
 
 @pytest.fixture

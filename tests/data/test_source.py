@@ -1,0 +1,159 @@
+import csv
+
+import cv2
+import numpy as np
+import pytest
+import tensorflow_datasets as tfds
+
+from tfface.data.datasets.synthetic_faces import synthetic_faces_dataset_builder as synthetic_faces
+from tfface.data.folds import make_fold
+from tfface.data.source import FaceSource, open_source
+from tfface.facs.action_units import BP4D_AUS
+from tfface.facs.expressions import CK_PLUS_EXPRESSIONS
+from tfface.facs.landmarks import mean_face
+
+
+def test_a_source_says_what_it_holds(frames_source, sequences_source):
+    assert frames_source.action_units == BP4D_AUS
+    assert frames_source.expressions == ()
+    assert len(frames_source.splits) == len(frames_source.subjects) == 4
+    assert len({name for names in frames_source.subjects.values() for name in names}) == 4
+    assert frames_source.count(frames_source.splits) == 24
+    assert frames_source.count(frames_source.splits[1:2]) == 6
+    assert sequences_source.expressions == CK_PLUS_EXPRESSIONS
+    assert sequences_source.count(sequences_source.splits) == 2 * 7 * 12
+
+
+def keys(records):
+    return [(r["subject"], r["sequence"], int(r["frame"])) for r in records.as_numpy_iterator()]
+
+
+def test_records_come_split_after_split_in_fixed_order(sequences_source):
+    first, second = sequences_source.splits
+    ordered = keys(sequences_source.records((first,))) + keys(sequences_source.records((second,)))
+    assert len(set(ordered)) == 168
+    assert keys(sequences_source.records((first, second))) == ordered
+    assert keys(sequences_source.records((second, first))) == ordered[84:] + ordered[:84]
+
+
+def test_a_split_holds_its_subjects_alone(frames_source):
+    for split, subjects in frames_source.subjects.items():
+        found = {subject.decode() for subject, _, _ in keys(frames_source.records((split,)))}
+        assert found == set(subjects)
+
+
+def test_labels_alone_are_those_of_the_records(frames_source):
+    splits = frames_source.splits[:2]
+    labels = [record["au"] for record in frames_source.records(splits).as_numpy_iterator()]
+    read = frames_source.action_unit_labels(splits)
+    assert read.dtype == np.float32
+    np.testing.assert_array_equal(read, labels)
+
+
+def test_encoded_records_are_the_same_ones(frames_source):
+    def by_key(records):
+        return {(r["sequence"], int(r["frame"]), r["subject"]): r["image"] for r in records}
+
+    encoded = frames_source.encoded(frames_source.splits).map(frames_source.decoded)
+    plain = by_key(frames_source.records(frames_source.splits).as_numpy_iterator())
+    decoded = by_key(encoded.as_numpy_iterator())
+    assert plain.keys() == decoded.keys()
+    for key, image in plain.items():
+        np.testing.assert_array_equal(decoded[key], image)
+
+
+def test_neighbors_in_the_encoded_records_are_of_other_subjects(frames_source):
+    subjects = [r["subject"] for r in frames_source.encoded(frames_source.splits).take(4)]
+    assert len({subject.numpy() for subject in subjects}) == 4
+
+
+def test_a_fold_of_a_source(frames_source):
+    fold = make_fold(frames_source, "kfold:2", 0)
+    assert frames_source.count(fold.train) == frames_source.count(fold.test) == 12
+
+
+@pytest.mark.parametrize(
+    ("splits", "message"),
+    [
+        ((), "at least one split. Received: none"),
+        (("subject_S001", "subject_X"), "among the 4 of .* Received: subject_X"),
+        (("subject_S001", "subject_S001"), "must not repeat a split"),
+        ("subject_S001", "must be a sequence of names. Received: 'subject_S001'"),
+    ],
+)
+def test_splits_that_are_not_there(frames_source, splits, message):
+    for read in (frames_source.count, frames_source.records, frames_source.encoded):
+        with pytest.raises(ValueError, match=message):
+            read(splits)
+
+
+def test_a_folder_without_a_prepared_set(tmp_path):
+    for folder in (tmp_path, tmp_path / "not there"):
+        with pytest.raises(FileNotFoundError, match=f"{folder}: must be the folder of a prepared"):
+            FaceSource.open(folder)
+
+
+def test_a_set_of_something_else(tmp_path):
+    builder = tfds.dataset_builders.store_as_tfds_dataset(
+        name="numbers",
+        version="1.0.0",
+        features=tfds.features.FeaturesDict({"number": np.int64}),
+        split_datasets={"train": [(0, {"number": 1})]},
+        data_dir=tmp_path,
+    )
+    with pytest.raises(ValueError, match="without action_units, expressions, subjects"):
+        FaceSource.open(builder.data_dir)
+
+
+@pytest.fixture
+def tiny(monkeypatch):
+    config = synthetic_faces.SyntheticConfig(name="tiny", subjects=2, frames_per_subject=2)
+    monkeypatch.setattr(synthetic_faces.Builder, "BUILDER_CONFIGS", [config])
+
+
+@pytest.mark.usefixtures("tiny")
+@pytest.mark.parametrize("name", ["synthetic_faces/tiny", "synthetic_faces"])
+def test_the_embedded_set_is_made_on_the_spot(tmp_path, name):
+    source = open_source(name, data_dir=tmp_path / "new")
+    assert source.count(source.splits) == 4
+    made = source.directory.stat().st_mtime_ns
+    assert open_source(name, data_dir=tmp_path / "new") == source
+    assert source.directory.stat().st_mtime_ns == made
+
+
+@pytest.mark.parametrize("name", ["", "no_such_set/small", "/frames_small"])
+def test_an_unknown_set(tmp_path, name):
+    with pytest.raises(ValueError, match=f"`name` must be one of .*synthetic_faces.*'{name}'"):
+        open_source(name, data_dir=tmp_path)
+
+
+def test_an_unknown_config(tmp_path):
+    with pytest.raises(ValueError, match="with one of frames_small, .* Received: .*/huge'"):
+        open_source("synthetic_faces/huge", data_dir=tmp_path)
+
+
+def test_a_folder_that_was_not_prepared(tmp_path):
+    with pytest.raises(
+        FileNotFoundError, match=r"image_folder/portraits is not prepared in .* --name portraits"
+    ):
+        open_source("image_folder/portraits", data_dir=tmp_path)
+
+
+def test_a_folder_is_prepared_where_it_is_given(tmp_path):
+    folder = tmp_path / "delivered"
+    folder.mkdir()
+    points = {}
+    for index, (x, y) in enumerate(mean_face(80)):
+        points |= {f"x_{index}": x, f"y_{index}": y}
+    with (folder / "labels.csv").open("w", newline="") as stream:
+        writer = csv.DictWriter(stream, ["path", "subject", *points])
+        writer.writeheader()
+        for name in ("a", "b"):
+            cv2.imwrite(str(folder / f"{name}.png"), np.full((80, 80, 3), 99, np.uint8))
+            writer.writerow({"path": f"{name}.png", "subject": name, **points})
+    prepared = open_source("image_folder/mine", data_dir=tmp_path / "data", manual_dir=folder)
+    assert prepared.action_units == ()
+    assert prepared.action_unit_labels(prepared.splits).shape == (2, 0)
+    assert open_source("image_folder/mine", data_dir=tmp_path / "data") == prepared
+    with pytest.raises(ValueError, match="prepared already, from"):
+        open_source("image_folder/mine", data_dir=tmp_path / "data", manual_dir=tmp_path)

@@ -1,0 +1,220 @@
+"""From a prepared data set to batches, in an order that a stopped run finds again.
+
+`training_stream` and `evaluation_batches` turn some splits of a data set, which `open_source` finds
+(`source.py`), into batches.
+
+**Order.** The faces of epoch e come in an order that is a function of (seed, e) alone, and what a
+transform draws at step s is a function of (seed, s) alone. So the stream that starts at step s is
+the rest of the stream that starts at step 0, batch for batch: a run that was killed goes on with
+the very batches that it would have seen. An epoch is `steps_per_epoch` whole batches; the few faces
+that are left over sit this epoch out, so that every batch has the same static shape (XLA compiles
+a step once).
+
+**Size.** Faces are resized when they are read, anti-aliased, and kept in 8 bits, as a crop of that
+size would have come. Up to `MEMORY_LIMIT` bytes of them stay in memory, decoded; more are read from
+their files each epoch, shuffled through a buffer of `shuffle_buffer` encoded records.
+
+**Distribution.** A batch is the global batch: `tf.distribute` divides it among the replicas. With
+several worker processes the streams carry the auto-shard policy DATA: every worker computes the
+same global batches and takes its own share of each, worker i of k the i-th of k pieces. So together
+they see exactly what one process would see (OFF would give every worker the same piece; FILE, with
+the faces in memory, has no files to deal out).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import tensorflow as tf
+
+from tfface.data.source import FaceSource, open_source
+
+__all__ = [
+    "FaceSource",
+    "evaluation_batches",
+    "open_source",
+    "steps_per_epoch",
+    "training_stream",
+]
+
+MEMORY_LIMIT = 2**30
+"""Bytes of resized 8-bit faces that are kept in memory: 21,845 faces of 128x128."""
+
+SHUFFLE_BUFFER = 4096
+"""Encoded records that a shuffle holds when a set is read from its files (about 40 kB each)."""
+
+
+def steps_per_epoch(source: FaceSource, splits: Sequence[str], batch_size: int) -> int:
+    """Returns the number of whole batches in one pass over some splits.
+
+    Raises:
+        ValueError: If `batch_size` is below 1 or exceeds the number of faces, or the splits are not
+            the source's.
+    """
+    count = source.count(splits)
+    if not 1 <= batch_size <= count:
+        raise ValueError(
+            f"`batch_size` must be from 1 to the number of faces in the splits, {count}. "
+            f"Received: {batch_size}."
+        )
+    return count // batch_size
+
+
+def training_stream(
+    source: FaceSource,
+    splits: Sequence[str],
+    *,
+    batch_size: int,
+    size: int,
+    transform: Callable,
+    seed: int,
+    start_step: int = 0,
+    cache: bool = True,
+    shuffle_buffer: int = SHUFFLE_BUFFER,
+) -> tf.data.Dataset:
+    """Makes the endless stream of training batches, from any of its steps on.
+
+    Args:
+        source: The data set.
+        splits: Its splits to train on.
+        batch_size: Faces in a (global) batch.
+        size: Side of the faces in pixels; landmarks move along.
+        transform: Function of (batch, seed) that makes what the model takes. `batch` is a dict of
+            a record's keys with a leading batch axis, `image` float32 in [0, 1]; `seed` is an
+            int32 tensor (2,), the pair (seed, step).
+        seed: What all order and all draws depend on, 0 to 2^31 - 1.
+        start_step: The step to begin with, counted from the beginning of training.
+        cache: Whether faces may be kept in memory, if they fit (`MEMORY_LIMIT`). Then an epoch's
+            order is a full permutation.
+        shuffle_buffer: Records in the shuffle where faces are read from their files. Starting
+            within an epoch reads over the records before (without decoding their images).
+
+    Returns:
+        An infinite dataset of what `transform` returns.
+
+    Raises:
+        ValueError: If an argument is out of its range or the splits are not the source's.
+    """
+    steps = steps_per_epoch(source, splits, batch_size)
+    _check_sizes(size, seed)
+    if start_step < 0:
+        raise ValueError(f"`start_step` must be at least 0. Received: {start_step}.")
+    if shuffle_buffer < 1:
+        raise ValueError(f"`shuffle_buffer` must be at least 1. Received: {shuffle_buffer}.")
+    count = source.count(splits)
+    in_memory = cache and count * size * size * 3 <= MEMORY_LIMIT
+    items = tf.data.Dataset.range(count) if in_memory else source.encoded(splits)
+
+    def shuffled(epoch):
+        # An op's random order depends on its own seed and on its graph's. This function has a
+        # graph of its own: with a seed set there, the order depends on nothing outside.
+        tf.random.set_seed(1)
+        order_seed = tf.random.stateless_uniform(
+            (), tf.stack([seed, epoch]), minval=None, maxval=None, dtype=tf.int64
+        )
+        order = items.shuffle(
+            count if in_memory else shuffle_buffer, seed=order_seed, reshuffle_each_iteration=False
+        )
+        return order.take(steps * batch_size)
+
+    first_epoch, offset = divmod(start_step, steps)
+    items_from_here = (
+        tf.data.Dataset.range(first_epoch, tf.int64.max)
+        .flat_map(shuffled)
+        .skip(offset * batch_size)
+    )
+    if in_memory:
+        faces = _loaded(source, splits, size)
+        batches = items_from_here.batch(batch_size, drop_remainder=True).map(
+            lambda indices: {key: tf.gather(values, indices) for key, values in faces.items()}
+        )
+    else:
+        batches = items_from_here.map(
+            lambda record: _resized(source.decoded(record), size),
+            num_parallel_calls=tf.data.AUTOTUNE,
+        ).batch(batch_size, drop_remainder=True)
+    return _transformed(batches, transform, seed, start_step)
+
+
+def evaluation_batches(
+    source: FaceSource,
+    splits: Sequence[str],
+    *,
+    batch_size: int,
+    size: int,
+    transform: Callable,
+    seed: int,
+) -> tf.data.Dataset:
+    """Makes the batches of one ordered pass over some splits.
+
+    Args:
+        source: The data set.
+        splits: Its splits to read, in this order.
+        batch_size: Faces in a batch; the last one may be smaller.
+        size: Side of the faces in pixels; landmarks move along.
+        transform: As in `training_stream`; its step is the batch's number.
+        seed: What all draws depend on, 0 to 2^31 - 1.
+
+    Returns:
+        A finite dataset of what `transform` returns, the same every time.
+
+    Raises:
+        ValueError: If an argument is out of its range or the splits are not the source's.
+    """
+    _check_sizes(size, seed)
+    if batch_size < 1:
+        raise ValueError(f"`batch_size` must be at least 1. Received: {batch_size}.")
+    return _transformed(_faces(source, splits, size).batch(batch_size), transform, seed, 0)
+
+
+def _check_sizes(size, seed):
+    if size < 1:
+        raise ValueError(f"`size` must be at least 1. Received: {size}.")
+    if not 0 <= seed < 2**31:
+        raise ValueError(f"`seed` must be from 0 to 2^31 - 1. Received: {seed}.")
+
+
+def _faces(source, splits, size):
+    """Returns the resized records in fixed order."""
+    return source.records(splits).map(
+        lambda record: _resized(record, size), num_parallel_calls=tf.data.AUTOTUNE
+    )
+
+
+def _loaded(source, splits, size):
+    """Returns all resized records as one dict of tensors, in fixed order."""
+    with tf.device("CPU:0"):
+        batch = _faces(source, splits, size).batch(source.count(splits))
+        return batch.get_single_element()
+
+
+def _resized(record, size):
+    """Resizes a record's image (bicubic, anti-aliased, 8 bits) and moves its landmarks along."""
+    image = record["image"]
+    before = image.shape[0]
+    if before == size:
+        return record
+    image = tf.image.resize(image, (size, size), method="bicubic", antialias=True)
+    image = tf.cast(tf.round(tf.clip_by_value(image, 0.0, 255.0)), tf.uint8)
+    # The centers of pixels, not their corners, have whole coordinates.
+    landmarks = (record["landmarks"] + 0.5) * (size / before) - 0.5
+    return {**record, "image": image, "landmarks": landmarks}
+
+
+def _transformed(batches, transform, seed, start_step):
+    """Applies `transform` to batches of 8-bit faces, counting steps from `start_step`."""
+
+    def prepared(step, batch):
+        image = tf.cast(batch["image"], tf.float32) / 255.0
+        return transform({**batch, "image": image}, tf.stack([seed, tf.cast(step, tf.int32)]))
+
+    options = tf.data.Options()
+    options.deterministic = True
+    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
+    steps = tf.data.Dataset.range(start_step, tf.int64.max)
+    return (
+        tf.data.Dataset.zip(steps, batches)
+        .map(prepared, num_parallel_calls=tf.data.AUTOTUNE)
+        .prefetch(tf.data.AUTOTUNE)
+        .with_options(options)
+    )
