@@ -62,13 +62,13 @@ EPISODES = {
     "fear": Episode(0.025, {
         1: (0.95, 3.0), 2: (0.75, 2.4), 4: (0.80, 2.6), 5: (0.60, 2.8), 7: (0.40, 2.0),
         20: (0.65, 2.8), 25: (0.85, 2.4), 26: (0.40, 2.0)}),
-    "sadness": Episode(0.05, {
+    "sadness": Episode(0.06, {
         1: (0.85, 2.8), 4: (0.75, 2.4), 6: (0.25, 1.6), 7: (0.35, 1.6), 15: (0.90, 2.8),
         17: (0.75, 2.6), 24: (0.25, 2.0)}),
     "anger": Episode(0.04, {
         4: (0.95, 3.2), 5: (0.20, 2.2), 7: (0.90, 2.8), 10: (0.30, 2.2), 17: (0.55, 2.4),
         23: (0.75, 2.8), 24: (0.50, 2.8)}),
-    "doubt": Episode(0.065, {
+    "doubt": Episode(0.09, {
         1: (0.55, 2.0), 2: (0.65, 2.2), 4: (0.25, 1.8), 14: (0.45, 2.0), 15: (0.75, 2.2),
         17: (0.90, 2.6), 24: (0.20, 1.8), 7: (0.30, 1.6)}),
     "embarrassment": Episode(0.05, {
@@ -130,12 +130,12 @@ def sample_moment(identity, task, rng):
 
 def _episode(episode, identity, rng):
     intensities = np.zeros(len(SYNTHETIC_AUS))
-    vigor = np.exp(0.22 * rng.standard_normal())
+    vigor = 1.15 * np.exp(0.22 * rng.standard_normal())
     for number, (probability, usual) in episode.actions.items():
         k = _INDEX[number]
         odds = np.log(probability / max(1.0 - probability, 1e-3)) + identity.mood[k]
         if rng.random() < 1.0 / (1.0 + np.exp(-odds)):
-            intensities[k] = usual * vigor * np.exp(0.28 * rng.standard_normal())
+            intensities[k] = usual * vigor * np.exp(0.24 * rng.standard_normal())
     return np.clip(intensities, 0.0, 5.0)
 
 

@@ -101,7 +101,7 @@ def add_stroke(field, canvas, points, spread, height, taper=0.5):
     """
     points = np.asarray(points, np.float32)
     length = np.linalg.norm(np.diff(points, axis=0), axis=1).sum()
-    count = int(np.clip(np.ceil(length / (0.8 * spread)) + 1, 3, 400))
+    count = int(np.clip(np.ceil(length / (0.5 * spread)) + 1, 3, 400))
     samples = curve(points, count)
     along = np.linspace(0.0, 1.0, count)
     ends = np.minimum(along, 1.0 - along)

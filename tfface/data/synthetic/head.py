@@ -21,7 +21,8 @@ def assemble(canvas, identity, outline, landmarks, face, gloss):
         gloss: (height, width) the face's gloss.
 
     Returns:
-        (height, width, 3) color, (height, width) alpha, and (height, width) gloss, all float32.
+        (height, width, 3) color, (height, width) alpha, (height, width) gloss, and (height, width)
+        cover of the hair in front, all float32.
     """
     gauge = outline.gauge(*canvas.axes())
     soft = 0.6 / canvas.resolution + 0.004
@@ -40,7 +41,7 @@ def assemble(canvas, identity, outline, landmarks, face, gloss):
     color = color * (1.0 - shadow)[..., None]
     color, alpha = _over(color, alpha, strands, front)
     gloss = gloss * skin * (1.0 - front) + 0.25 * front
-    return color.astype(np.float32), alpha.astype(np.float32), gloss.astype(np.float32)
+    return tuple(part.astype(np.float32) for part in (color, alpha, gloss, front))
 
 
 def _over(color, alpha, new_color, cover):
@@ -109,8 +110,8 @@ def _strands(canvas, identity):
     style = identity.hair_style
     bend = 0.025 * fields.noise(canvas, (identity.seed, 70), 0.22)
     if style == "curly":
-        grain = 0.7 * fields.noise(canvas, (identity.seed, 71), 0.020)
-        grain += 0.7 * fields.noise(canvas, (identity.seed, 72), 0.045)
+        grain = 0.5 * fields.noise(canvas, (identity.seed, 71), 0.016)
+        grain += 0.6 * fields.noise(canvas, (identity.seed, 72), 0.045)
     else:
         crown_x, crown_y = 0.5 + 0.06 * ((identity.seed % 7) / 3.0 - 1.0), -0.32
         across, down = x - crown_x, y - crown_y

@@ -40,12 +40,15 @@ class Muscles:
         Args:
             intensities: (17,) 0 to 5.
         """
-        active = np.flatnonzero(intensities)
+        shares = np.asarray(intensities, np.float32) / np.float32(5.0)
+        # Skin that one muscle has gathered leaves less for the next.
+        for number, rival, loss in ((10, 12, 0.45), (9, 10, 0.30), (6, 12, 0.20)):
+            shares[INDEX[number]] *= 1.0 - loss * shares[INDEX[rival]]
         upper = np.zeros(self.upper.shape[1:], np.float32)
         lower = np.zeros_like(upper)
-        for k in active:
-            upper += np.float32(intensities[k] / 5.0) * self.upper[k]
-            lower += np.float32(intensities[k] / 5.0) * self.lower[k]
+        for k in np.flatnonzero(shares):
+            upper += shares[k] * self.upper[k]
+            lower += shares[k] * self.lower[k]
         return upper, lower
 
 
@@ -134,7 +137,7 @@ def _add_cheek_and_nose_actions(painter, landmarks):
     wing, inner_brow = _right(landmarks, 31, 35), _right(landmarks, 21, 22)
     # 6: orbicularis oculi, outer ring: cheeks up, skin gathers toward the eye.
     painter.push(6, lower + (-0.02, 0.09), (0.070, 0.050), (-0.004, -0.038))
-    painter.push(6, outer_eye + (-0.045, 0.03), (0.035, 0.045), (-0.018, -0.010))
+    painter.push(6, outer_eye + (-0.04, 0.04), (0.035, 0.045), (-0.014, -0.010))
     painter.push(6, outer_eye + (-0.01, -0.075), (0.045, 0.025), (0.0, 0.008))
     # 9: levator labii superioris alaeque nasi: the nose's sides rise and wrinkle.
     painter.push(9, wing + (0.006, -0.01), (0.034, 0.036), (0.006, -0.034))
@@ -144,7 +147,7 @@ def _add_cheek_and_nose_actions(painter, landmarks):
     painter.push(9, (0.453, wing[1] + 0.075), (0.030, 0.030), (0.0, -0.018))
     # 10: levator labii superioris: the upper lip rises, most beside its middle.
     lip = _right(landmarks, 50, 52)
-    painter.push(10, lip + (-0.022, -0.004), (0.034, 0.032), (0.0, -0.036))
+    painter.push(10, lip + (-0.022, -0.004), (0.036, 0.034), (0.0, -0.042))
     painter.push(10, (0.5, lip[1]), (0.030, 0.030), (0.0, -0.014), paired=False)
     painter.push(10, wing + (-0.035, -0.02), (0.045, 0.045), (0.004, -0.022))
 
@@ -156,7 +159,7 @@ def _add_corner_actions(painter, landmarks):
     painter.push(12, corner + (-0.075, -0.12), (0.065, 0.055), (0.012, -0.028))
     painter.push(12, (0.5, corner[1]), (0.045, 0.050), (0.0, 0.008), paired=False)
     # 14: buccinator: corners drawn in against the teeth.
-    painter.push(14, corner + (-0.004, 0.0), (0.034, 0.032), (0.022, -0.010))
+    painter.push(14, corner + (-0.004, 0.0), (0.036, 0.034), (0.026, -0.012))
     painter.push(14, corner + (-0.065, 0.0), (0.035, 0.055), (-0.018, 0.0))
     # 15: depressor anguli oris: corners down.
     painter.push(15, corner + (0.002, 0.002), (0.042, 0.034), (0.006, 0.042))
@@ -178,7 +181,7 @@ def _add_lip_actions(painter, landmarks):
     painter.push(17, (0.405, line + 0.012), (0.025, 0.025), (0.0, 0.012))
     # 23 and 24: orbicularis oris: rims roll in; 24 presses, 23 also narrows.
     x, y = NODES.axes()
-    for number, squeeze, narrow in ((23, 0.36, 0.20), (24, 0.62, 0.05)):
+    for number, squeeze, narrow in ((23, 0.45, 0.26), (24, 0.70, 0.05)):
         near = np.exp(-0.5 * (((x - 0.5) / (0.95 * half)) ** 4 + ((y - line) / 0.050) ** 2))
         dx, dy = -narrow * (x - 0.5) * near, -squeeze * (y - line) * near
         for layer in ("upper", "lower"):
@@ -199,11 +202,11 @@ def _add_mouth_opening(painter, landmarks, mouth):
     # 26: the jaw turns about its hinge below the ears: everything under it goes down.
     hinge, chin = 0.56, landmarks[8, 1]
     drop = np.clip((y - hinge) / (chin - hinge), 0.0, 1.0) ** 1.15
-    drop = drop * np.exp(-np.clip(y - chin - 0.03, 0, None) / 0.10)
+    drop = drop * np.exp(-np.clip(y - chin - 0.03, 0, None) / 0.18)
     side = np.exp(-0.5 * (np.clip(np.abs(x - middle) - 0.13, 0, None) / 0.11) ** 2)
     skin = drop * side
     jaw = np.where(y < chin, 1.0, drop) * side
-    fall = np.exp(-np.clip(y - chin - 0.03, 0, None) / 0.10)
+    fall = np.exp(-np.clip(y - chin - 0.03, 0, None) / 0.18)
     opened = jaw * fall
     upper = skin * (1.0 - gap * wide**0.25)
     lower = skin + (opened - skin) * gap
@@ -222,8 +225,8 @@ class LidMotion:
 # AU: what it does at intensity 5 to (upper lid, lower lid) as a share of the resting opening.
 _LID_EFFECTS = {
     5: (0.62, 0.06),
-    6: (-0.12, -0.42),
-    7: (-0.26, -0.55),
+    6: (-0.08, -0.30),
+    7: (-0.32, -0.62),
     4: (-0.10, 0.0),
     9: (-0.12, -0.20),
     12: (-0.04, -0.14),

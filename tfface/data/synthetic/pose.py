@@ -64,7 +64,7 @@ def sample_nuisance(rng):
     """
     angle = rng.uniform(-np.pi, 0.0)  # from above, from either side
     slant = rng.uniform(0.1, 0.85)
-    warmth = 0.06 * rng.standard_normal()
+    warmth = 0.02 + 0.04 * rng.standard_normal()
     base = rng.uniform(0.1, 0.85) + 0.055 * rng.standard_normal(3)
     other = base + 0.12 * rng.standard_normal() + 0.05 * rng.standard_normal(3)
     return Nuisance(

@@ -56,7 +56,10 @@ def build_head(identity, canvas):
     outline = surface.Outline(points)
     both_eyes = tuple(eyes.Eye.fit(points, side) for side in (0, 1))
     face, gloss = skin.paint(canvas, identity, points, lips.line())
-    color, alpha, gloss = head.assemble(canvas, identity, outline, points, face, gloss)
+    color, alpha, gloss, hair = head.assemble(canvas, identity, outline, points, face, gloss)
+    depth = surface.depth(canvas, identity, points, outline)
+    # Hair bridges the edge of the skull.
+    bridged = cv2.GaussianBlur(depth, (0, 0), 0.05 * canvas.resolution)
     relaxed = surface.depth(muscles.NODES, identity, points, outline)
     return Head(
         identity=identity,
@@ -64,7 +67,7 @@ def build_head(identity, canvas):
         landmarks=points,
         color=np.ascontiguousarray(np.concatenate([color, gloss[..., None]], -1), np.float32),
         alpha=alpha,
-        depth=surface.depth(canvas, identity, points, outline),
+        depth=fields.mix(depth, bridged, hair),
         reliefs=wrinkles.build(canvas, identity, points),
         smooth_depth=cv2.GaussianBlur(relaxed, (0, 0), 0.018 * muscles.NODES.resolution),
         muscles=muscles.build(identity, points, lips),

@@ -142,13 +142,13 @@ def _paint_beard(color, gloss, canvas, identity, landmarks):
     )
     lips = fields.filled(canvas, outline, 0.004)
     grain = fields.noise(canvas, (identity.seed, 40), (0.0045, 0.012))
-    hairs = np.clip(0.84 + 0.16 * grain, 0.0, 1.0)
+    hairs = np.clip(0.90 + 0.12 * grain, 0.0, 1.0)
     stubble = identity.stubble * (1.0 - lips) * np.clip(jaw + lip, 0, 1) * (0.8 + 0.2 * grain)
     bluish = identity.skin_color * np.float32((0.66, 0.70, 0.76))
     color[:] = fields.mix(color, bluish[None, None], 0.55 * np.clip(stubble, 0, 1))
     full = np.maximum(identity.beard * jaw, identity.mustache * lip) * (1.0 - lips)
     cover = fields.smoothstep(0.12, 0.75, full) * np.clip(hairs + (full - 0.5), 0.0, 1.0)
-    dark = np.float32(identity.hair_color) * (0.85 + 0.22 * grain)[..., None]
+    dark = np.float32(identity.hair_color) * (0.88 + 0.14 * grain)[..., None]
     color[:] = fields.mix(color, np.clip(dark, 0.02, 1.0), 0.92 * cover)
     gloss *= 1.0 - 0.9 * cover
 

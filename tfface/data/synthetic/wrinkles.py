@@ -112,7 +112,7 @@ def _add_upper_lid_raiser(z, canvas, landmarks, deep):
 
 def _add_cheek_raiser(z, canvas, landmarks, deep):
     for side, _, _, eye, outer in _sides(landmarks):
-        z += 0.030 * fields.blob(canvas, eye + (side * 0.045, 0.125), (0.070, 0.042), side * 0.35)
+        z += 0.036 * fields.blob(canvas, eye + (side * 0.045, 0.125), (0.070, 0.042), side * 0.35)
         for k in (-1, 0, 1):
             start = outer + (side * 0.022, 0.014 * k + 0.002)
             crow = [start, start + (side * 0.032, 0.014 * k), start + (side * 0.062, 0.036 * k)]
@@ -164,7 +164,7 @@ def _add_dimpler(z, canvas, landmarks, deep):
     for side, _, corner, _, _ in _sides(landmarks):
         comma = [corner + (side * 0.014, -0.036), corner + (side * 0.026, -0.004),
                  corner + (side * 0.018, 0.032)]  # fmt: skip
-        _furrow(z, canvas, comma, 0.0100, 0.0200 * deep, 0.5)
+        _furrow(z, canvas, comma, 0.0100, 0.0280 * deep, 0.5)
         z -= 0.012 * fields.blob(canvas, corner + (side * 0.018, 0), 0.014)
         z += 0.020 * fields.blob(canvas, corner + (side * 0.055, 0.004), (0.024, 0.040))
 
@@ -200,8 +200,8 @@ def _add_lip_stretcher(z, canvas, landmarks, deep):
 def _add_lip_tightener(z, canvas, landmarks, deep):
     top, bottom = landmarks[51, 1], landmarks[57, 1]
     for x in (-0.06, -0.03, 0.03, 0.06):
-        line = [(0.5 + 1.15 * x, top - 0.038), (0.5 + x, top - 0.006)]
-        fields.add_stroke(z, canvas, line, 0.0050, -0.0075 * deep, 0.3)
+        line = [(0.5 + 1.15 * x, top - 0.040), (0.5 + x, top - 0.004)]
+        fields.add_stroke(z, canvas, line, 0.0050, -0.0100 * deep, 0.3)
         line = [(0.5 + x, bottom + 0.004), (0.5 + 1.1 * x, bottom + 0.026)]
         fields.add_stroke(z, canvas, line, 0.0050, -0.0060 * deep, 0.3)
     for side, _, corner, _, _ in _sides(landmarks):
