@@ -211,6 +211,12 @@ class TestPerceptualDistance:
         ]
         assert float(losses.perceptual_distance(a, b)) == pytest.approx(30 / 4 + (1 + 4) / 2)
 
+    def test_one_map_alone_is_one_level(self):
+        a = np.zeros((2, 1, 1, 2), "float32")
+        b = np.array([1, 2, 3, 4], "float32").reshape(2, 1, 1, 2)
+        assert float(losses.perceptual_distance(a, b)) == pytest.approx(30 / 4)
+        assert float(losses.perceptual_distance(a, [b])) == pytest.approx(30 / 4)
+
     def test_half_precision_features_do_not_overflow(self):
         a = [np.full((1, 4), 1000.0, "float16")]
         b = [np.zeros((1, 4), "float16")]

@@ -224,7 +224,8 @@ def perceptual_distance(features_a, features_b):
     count alike and the pixel loss (Eq. 1, a mean as well) is its special case.
 
     Args:
-        features_a: List of feature maps, one a level, each with the batch axis first.
+        features_a: List of feature maps, one a level, each with the batch axis first; or the map
+            alone where there is one level, as a Keras model of one output returns it.
         features_b: The same levels of the images to compare with.
 
     Returns:
@@ -233,7 +234,11 @@ def perceptual_distance(features_a, features_b):
     Raises:
         ValueError: If the lists are empty, of different length, or hold maps of different shapes.
     """
-    if len(features_a) != len(features_b) or not len(features_a):
+    features_a, features_b = (
+        list(features) if isinstance(features, list | tuple) else [features]
+        for features in (features_a, features_b)
+    )
+    if len(features_a) != len(features_b) or not features_a:
         raise ValueError(
             "`features_a` and `features_b` must hold the same levels, at least one. "
             f"Received: {len(features_a)} and {len(features_b)} levels"
