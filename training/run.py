@@ -1,0 +1,309 @@
+"""What every training script shares: configuration, strategy, run folder, resuming.
+
+A run folder holds `config.yaml`, `history.csv`, TensorBoard logs in `logs/`,
+`checkpoints/<stage>/`, `samples/`, the networks as `.keras`, `evaluation/` and, once all is done,
+`summary.json`. The same command again goes on at the last whole epoch; with `--deterministic` it
+ends with the very weights that it would have had without the stop.
+"""
+
+import csv
+import json
+import os
+import platform
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+import yaml
+from configuration import RunError, UsageError, asked
+
+from tfface.atomic import written_aside
+from tfface.data.folds import make_fold
+from tfface.data.pipeline import open_source, steps_per_epoch
+
+EXTENDABLE = {"out", "training.epochs"}
+"""Keys that may differ when a run goes on: where the folder now lies, and how long it trains."""
+
+
+def make_strategy(name):
+    """The `tf.distribute` strategy of that name.
+
+    Raises:
+        UsageError: If this machine cannot give it.
+    """
+    gpus = tf.config.list_physical_devices("GPU")
+    for gpu in gpus:
+        tf.config.experimental.set_memory_growth(gpu, True)
+    if name == "auto":
+        name = (
+            "multi_worker"
+            if os.environ.get("TF_CONFIG")
+            else "mirrored"
+            if len(gpus) > 1
+            else "single"
+        )
+    if name == "multi_worker":
+        if not os.environ.get("TF_CONFIG"):
+            raise UsageError(
+                "strategy multi_worker needs TF_CONFIG in the environment, which is not set"
+            )
+        return asked(tf.distribute.MultiWorkerMirroredStrategy)
+    if name == "mirrored":
+        # Without GPUs it mirrors over the logical CPU devices, as tests do.
+        devices = None if gpus else [d.name for d in tf.config.list_logical_devices("CPU")]
+        return tf.distribute.MirroredStrategy(devices)
+    return tf.distribute.get_strategy()
+
+
+class Run:
+    """One training run: its folder, its strategy, its stages.
+
+    Args:
+        config: The script's config, from `read_config`.
+        system: Name of the system.
+
+    Raises:
+        UsageError: If the folder holds a run of another system or of another config.
+    """
+
+    def __init__(self, config, system):
+        self.config, self.system = config, system
+        self.folder = Path(config.out)
+        self.started = time.time()
+        self._claim_folder()
+        if config.deterministic:
+            tf.config.experimental.enable_op_determinism()
+        keras.config.set_dtype_policy(config.precision)
+        self.strategy = make_strategy(config.strategy)
+        resolver = self.strategy.cluster_resolver
+        self.is_chief = resolver is None or resolver.task_id in (None, 0)
+
+    def _claim_folder(self):
+        values = {"system": self.system, **self.config.as_dict()}
+        path = self.folder / "config.yaml"
+        if path.exists():
+            before = yaml.safe_load(path.read_text())
+            if before.get("system") != self.system:
+                raise UsageError(
+                    f"{self.folder} holds a run of {before.get('system')}, not of {self.system}"
+                )
+            old, new = _flatten(before), _flatten(values)
+            for key in sorted(old.keys() | new.keys()):
+                if old.get(key) != new.get(key) and key not in EXTENDABLE:
+                    raise UsageError(
+                        f"{self.folder} holds a run with {key}={old.get(key)!r}, "
+                        f"not {new.get(key)!r}; name another --out, or take the run's own config"
+                    )
+        with written_aside(path) as aside:
+            aside.write_text(yaml.safe_dump(values, sort_keys=False))
+
+    def done(self, steps):
+        """Whether this run was finished before, with that many steps; says so."""
+        if not self.summary_path.exists():
+            return False
+        finished = json.loads(self.summary_path.read_text())["steps"] >= steps
+        if finished:
+            self.say(f"{self.folder}: finished already, see {self.summary_path}")
+        return finished
+
+    def switches(self):
+        """What `AdversarialModel.compile` takes of the config."""
+        return {
+            "jit_compile": self.config.jit_compile,
+            "steps_per_execution": self.config.steps_per_execution,
+        }
+
+    def say(self, text):
+        """One line for the person who waits."""
+        if self.is_chief:
+            print(text, flush=True)
+
+    @property
+    def summary_path(self):
+        """`summary.json`, there once the run is done."""
+        return self.folder / "summary.json"
+
+    def scope(self, stage):
+        """The strategy's scope, random numbers set to what this stage starts from."""
+        keras.utils.set_random_seed(self.config.seed + sum(stage.encode()))
+        return self.strategy.scope()
+
+    def open_data(self):
+        """The config's data set, made or read, and the fold of it that this run trains and tests on.
+
+        Returns:
+            tuple: FaceSource, Fold.
+        """
+        data = self.config.data
+        self.say(f"data: {data.dataset}")
+        source = asked(open_source, data.dataset, data.data_dir, data.manual_dir)
+        fold = asked(make_fold, source, data.protocol, data.fold)
+        parts = ((name, getattr(fold, name)) for name in ("train", "validation", "test"))
+        self.say(
+            "data: " + ", ".join(f"{source.count(part)} faces {n}" for n, part in parts if part)
+        )
+        return source, fold
+
+    def fit(self, stage, model, stream, plan, samples=None):
+        """Trains `model` to the end of `plan`, going on from the stage's last checkpoint.
+
+        Args:
+            stage: Name of the stage, such as "classifier".
+            model: A compiled AdversarialModel.
+            stream: Function of a step: the infinite `tf.data.Dataset` from that step on.
+            plan: Values of OptimizerConfig, `steps_per_epoch` set.
+            samples: Function of (model, path) that draws a picture after each epoch.
+        """
+        book = _Bookkeeper(self, stage, model, plan, samples)
+        first = book.restore()
+        if first >= plan.epochs:
+            self.say(f"{stage}: trained already ({first} epochs)")
+            return
+        if first:
+            self.say(f"{stage}: going on after epoch {first} of {plan.epochs}")
+        callbacks = [book]
+        if self.is_chief:
+            logs = self.folder / "logs" / stage
+            callbacks.append(keras.callbacks.TensorBoard(logs, write_graph=False, profile_batch=0))
+        model.fit(
+            stream(first * plan.steps_per_epoch),
+            initial_epoch=first,
+            epochs=plan.epochs,
+            steps_per_epoch=plan.steps_per_epoch,
+            callbacks=callbacks,
+            shuffle=False,
+            verbose=1 if self.is_chief and sys.stdout.isatty() else 0,
+        )
+
+    def save(self, network, name):
+        """Writes a network to the run folder, in float32, as `<name>.keras`."""
+        if self.is_chief:
+            with written_aside(self.folder / f"{name}.keras") as aside:
+                network.in_float32().save(aside)
+
+    def export(self, write):
+        """Exports the finished model by `write(folder)` and returns where it lies, or None."""
+        if self.config.export_dir is None or not self.is_chief:
+            return None
+        self.say("export: writing the SavedModel")
+        path = str(write(Path(self.config.export_dir) / self.system))
+        self.say(f"export: {path}")
+        return path
+
+    def finish(self, figures):
+        """Writes `summary.json`: the run is done.
+
+        Args:
+            figures: What the system adds: dataset, variant, steps, metrics, ...
+        """
+        trained = sum(float(row["seconds"]) for row in read_history(self.folder))
+        summary = {
+            "system": self.system,
+            "dataset": self.config.data.dataset,
+            **figures,
+            "seed": self.config.seed,
+            "training_time_s": round(trained, 1),
+            "wall_time_s": round(time.time() - self.started, 1),
+            "versions": {
+                "python": platform.python_version(),
+                "tensorflow": tf.__version__,
+                "keras": keras.__version__,
+                "numpy": np.__version__,
+            },
+        }
+        if self.is_chief:
+            with written_aside(self.summary_path) as aside:
+                aside.write_text(json.dumps(summary, indent=2) + "\n")
+
+
+def whole_plan(plan, source, splits):
+    """`plan` with `steps_per_epoch` filled in: as many as one pass over those splits takes."""
+    plan = plan.clone()
+    if plan.steps_per_epoch is None:
+        plan.steps_per_epoch = asked(steps_per_epoch, source, splits, plan.batch_size)
+    return plan
+
+
+def _flatten(values, prefix=""):
+    flat = {}
+    for key, value in values.items():
+        if isinstance(value, dict):
+            flat |= _flatten(value, f"{prefix}{key}.")
+        else:
+            flat[prefix + key] = value
+    return flat
+
+
+def read_history(folder):
+    """The rows of a run's `history.csv` as dicts of text; none before the first epoch's end."""
+    path = Path(folder) / "history.csv"
+    if not path.exists():
+        return []
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+class _Bookkeeper(keras.callbacks.Callback):
+    """Each epoch's line, history and sample, and last, since it says "done", its checkpoint."""
+
+    def __init__(self, run, stage, model, plan, samples):
+        super().__init__()
+        self.run, self.stage, self.plan, self.samples = run, stage, plan, samples
+        self.checkpoint = model.checkpoint()
+        folder = run.folder / "checkpoints" / stage
+        if not run.is_chief:  # Every worker must save, the chief's files alone count.
+            folder = Path(tempfile.mkdtemp(prefix="tfface-worker-"))
+        self.manager = tf.train.CheckpointManager(self.checkpoint, folder, max_to_keep=2)
+        self.latest = tf.train.latest_checkpoint(run.folder / "checkpoints" / stage)
+
+    def restore(self):
+        """Restores the last checkpoint and returns how many epochs are behind it."""
+        if self.latest is None:
+            return 0
+        self.checkpoint.restore(self.latest).assert_existing_objects_matched()
+        step = int(keras.ops.convert_to_numpy(self.checkpoint.step))
+        return step // self.plan.steps_per_epoch
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.begun = time.time()
+
+    def on_epoch_end(self, epoch, logs=None):
+        figures = {name: float(value) for name, value in (logs or {}).items()}
+        seconds = time.time() - self.begun
+        broken = [name for name, value in figures.items() if not np.isfinite(value)]
+        if broken:
+            raise RunError(
+                f"{self.stage}: {broken[0]} is not a number after epoch {epoch + 1}; "
+                "try a smaller learning rate"
+            )
+        if not sys.stdout.isatty():
+            text = "  ".join(f"{name} {value:.4g}" for name, value in figures.items())
+            self.run.say(f"{self.stage} {epoch + 1}/{self.plan.epochs}  {seconds:.0f} s  {text}")
+        if self.run.is_chief:
+            self._write_history(epoch + 1, seconds, figures)
+            if self.samples is not None:
+                self.samples(
+                    self.model, self.run.folder / "samples" / f"{self.stage}_{epoch + 1:04d}.png"
+                )
+        self.manager.save(checkpoint_number=epoch + 1)
+
+    def _write_history(self, epoch, seconds, figures):
+        # Rows at or past this epoch are of a life that was killed before its checkpoint.
+        rows = [
+            row
+            for row in read_history(self.run.folder)
+            if row["stage"] != self.stage or int(row["epoch"]) < epoch
+        ]
+        rows.append({"stage": self.stage, "epoch": epoch, "seconds": f"{seconds:.2f}", **figures})
+        names = list(dict.fromkeys(name for row in rows for name in row))
+        with (
+            written_aside(self.run.folder / "history.csv") as aside,
+            aside.open("w", newline="") as file,
+        ):
+            writer = csv.DictWriter(file, names, restval="")
+            writer.writeheader()
+            writer.writerows(rows)
