@@ -1,4 +1,11 @@
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +20,8 @@ from tfface.data.pipeline import (
     training_stream,
 )
 from tfface.data.schema import features
+
+PROJECT = Path(__file__).parents[2]
 
 SIDE = 24
 COUNTS = {"subject_a": 7, "subject_b": 5, "subject_c": 4}
@@ -274,3 +283,91 @@ def test_evaluation_arguments_out_of_range(source):
 def test_no_splits_to_train_on(source):
     with pytest.raises(ValueError, match="`splits` must name at least one split"):
         training_stream(source, (), batch_size=1, size=SIDE, transform=drawn, seed=0)
+
+
+# A process of its own for each, since a strategy's devices are set before TensorFlow starts.
+DISTRIBUTED = """
+import json, sys
+import tensorflow as tf
+from tfface.data.pipeline import FaceSource, training_stream
+
+directory, kind = sys.argv[1:]
+if kind == "mirrored":
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+else:
+    strategy = tf.distribute.MultiWorkerMirroredStrategy()
+
+def drawn(batch, seed):
+    return {"frame": batch["frame"], "draw": tf.random.stateless_uniform((4,), seed)}
+
+source, shares = FaceSource.open(directory), []
+for cache in (True, False):
+    stream = training_stream(source, source.splits, batch_size=4, size=24, transform=drawn,
+                             seed=3, start_step=2, cache=cache, shuffle_buffer=4)
+    batches = iter(strategy.experimental_distribute_dataset(stream))
+    for _ in range(5):
+        local = {k: strategy.experimental_local_results(v) for k, v in next(batches).items()}
+        shares.append([dict(zip(local, [v.numpy().tolist() for v in share]))
+                       for share in zip(*local.values())])
+print(json.dumps(shares), flush=True)
+"""
+
+
+def ports(count):
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for one in sockets:
+            one.bind(("localhost", 0))
+        return [one.getsockname()[1] for one in sockets]
+
+
+def shares_of_processes(script, directory, kind, environments):
+    """Runs one process an environment; returns every replica's share of every batch."""
+    processes = [
+        subprocess.Popen(
+            [sys.executable, script, directory, kind],
+            cwd=script.parent,
+            env=os.environ | {"PYTHONPATH": str(PROJECT)} | environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for environment in environments
+    ]
+    try:
+        outputs = [process.communicate(timeout=180) for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
+    for output, errors in outputs:
+        assert output, errors
+    by_process = [json.loads(output.splitlines()[-1]) for output, _ in outputs]
+    # A batch's shares, process after process.
+    return [[share for part in parts for share in part] for parts in zip(*by_process, strict=True)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["mirrored", "workers"])
+def test_replicas_and_workers_share_out_the_global_batch(source, tmp_path, kind):
+    script = tmp_path / "distributed.py"
+    script.write_text(DISTRIBUTED)
+    environments = [{}]
+    if kind == "workers":
+        cluster = {"worker": [f"localhost:{port}" for port in ports(2)]}
+        environments = [
+            {"TF_CONFIG": json.dumps({"cluster": cluster, "task": {"type": "worker", "index": i}})}
+            for i in range(2)
+        ]
+    batches = shares_of_processes(script, source.directory, kind, environments)
+    whole = [
+        batch
+        for cache in (True, False)
+        for batch in taken(stream(source, batch_size=4, seed=3, start_step=2, cache=cache), 5)
+    ]
+    assert len(batches) == len(whole) == 10
+    for shares, (frames, _, draws) in zip(batches, whole, strict=True):
+        assert [len(share["frame"]) for share in shares] == [2, 2]
+        assert [n for share in shares for n in share["frame"]] == list(frames)
+        np.testing.assert_allclose([x for share in shares for x in share["draw"]], draws)

@@ -58,6 +58,7 @@ def test_encoded_records_are_the_same_ones(frames_source):
     plain = by_key(frames_source.records(frames_source.splits).as_numpy_iterator())
     decoded = by_key(encoded.as_numpy_iterator())
     assert plain.keys() == decoded.keys()
+    assert len(plain) == 24
     for key, image in plain.items():
         np.testing.assert_array_equal(decoded[key], image)
 
