@@ -49,7 +49,7 @@ MIRRORED = np.array(
 
 # The subject's right half of the mean face and its midline, in the unit square of the aligned
 # crop. Proportions follow adult anthropometry in units of the distance between the eye centers
-# (0.33 here, about 63 mm): eye fissure 0.45, gap between the eyes 0.55, mouth 0.76, nose base 0.48,
+# (0.33 here, about 63 mm): eye fissure 0.45, gap between the eyes 0.55, mouth 0.79, nose base 0.48,
 # face width at the ears 2.2, mouth to chin 0.63.
 _RIGHT_HALF = {
     # Jaw, from beside the eye down to the chin.
@@ -84,15 +84,15 @@ _RIGHT_HALF = {
     40: (0.361, 0.423),
     41: (0.311, 0.423),
     # Outer lips: corner, upper lip to the middle of the bow, then the lower lip.
-    48: (0.375, 0.745),
-    49: (0.419, 0.719),
+    48: (0.370, 0.745),
+    49: (0.416, 0.719),
     50: (0.468, 0.704),
     51: (0.500, 0.711),
     57: (0.500, 0.798),
     58: (0.458, 0.792),
-    59: (0.415, 0.773),
+    59: (0.413, 0.773),
     # Inner lips, parted by a hair so that upper and lower lip are told apart.
-    60: (0.394, 0.746),
+    60: (0.390, 0.746),
     61: (0.463, 0.739),
     62: (0.500, 0.742),
     66: (0.500, 0.750),
