@@ -5,6 +5,7 @@ import pytest
 
 from tfface.data.synthetic import SYNTHETIC_AUS, Nuisance, render, sample_identity
 from tfface.data.synthetic.identity import neutral_landmarks
+from tfface.data.synthetic.mouth import Mouth
 from tfface.data.synthetic.muscles import build, lid_motion
 from tfface.data.synthetic.pose import sample_nuisance, turn, unturn
 from tfface.facs import landmarks as scheme
@@ -108,8 +109,6 @@ def test_a_subject_moves_in_an_own_way():
 
 def test_muscles_never_turn_skin_over():
     identity = sample_identity(2, 7)
-    from tfface.data.synthetic.mouth import Mouth
-
     points = neutral_landmarks(identity)
     muscles = build(identity, points, Mouth.fit(points))
     for combination in (

@@ -118,7 +118,7 @@ def _strands(canvas, identity):
         angle = np.arctan2(across, np.maximum(down, 0.02) + 0.10)
         # Around the crown strands fan out by angle; further down they hang.
         hang = fields.smoothstep(0.35, 0.75, down)
-        place = (1.0 - hang) * angle + hang * (1.15 * across + 0.0 * down) + bend
+        place = (1.0 - hang) * angle + hang * 1.15 * across + bend
         length = 0.45 * np.hypot(across, down)
         rng = np.random.default_rng((identity.seed, 73))
         grain = np.zeros(canvas.shape, np.float32)

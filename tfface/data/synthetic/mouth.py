@@ -5,7 +5,6 @@ import dataclasses
 import numpy as np
 
 from tfface.data.synthetic import fields
-from tfface.facs import landmarks as scheme
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,8 +82,3 @@ def paint_cavity(color, cover, place, openness, mouth, jaw, softness):
     shade *= 1.0 - 0.30 * np.exp(-np.clip(lower, 0, None) / 0.008)
     inside *= (shade * (0.45 + 0.55 * round_off))[..., None]
     color += (inside - color) * cover[..., None]
-
-
-def corner_indices():
-    """Returns the landmarks of the mouth, outer and inner."""
-    return np.arange(scheme.OUTER_LIPS.start, scheme.INNER_LIPS.stop)

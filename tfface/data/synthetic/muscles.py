@@ -14,10 +14,12 @@ import numpy as np
 
 from tfface.data.synthetic import fields
 from tfface.data.synthetic.identity import SYNTHETIC_AUS
-from tfface.facs import landmarks as scheme
 
 NODES = fields.Canvas.window(-0.3, -0.3, 1.3, 1.5, 64)
 """The coarse canvas that displacement fields are kept on; they are smooth."""
+
+BELOW_LIPS = np.array([*range(3, 14), *range(55, 60), 65, 66, 67])
+"""The landmarks that follow the lower field; all others follow the upper one."""
 
 INDEX = {number: k for k, number in enumerate(SYNTHETIC_AUS)}
 
@@ -264,10 +266,3 @@ def moved(points, field):
 def sampled(points, field):
     """Returns the field's values (n, 2) at (n, 2) face points."""
     return fields.sample_at(NODES, field, np.asarray(points, np.float32)[None])[0]
-
-
-def lip_layers():
-    """Returns the landmark indices that follow the lower field; all others follow the upper."""
-    below = [*range(3, 14), *range(55, 60), 65, 66, 67]
-    assert max(below) < scheme.N_POINTS
-    return np.array(below)

@@ -22,7 +22,6 @@ from tfface.data.synthetic.tracing import trace_back
 from tfface.facs import landmarks as scheme
 
 _FINER = 1.3  # resolution of an identity's canvas, in that of the picture
-_BELOW_LIPS = muscles.lip_layers()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -130,6 +129,9 @@ def draw(drawn, intensities, nuisance, window):
         (height, width, 3) float32 color, (height, width) float32 alpha, and the (68, 2) float32
         landmarks in face units.
     """
+    # The camera exposes for the face: a little longer for dark skin.
+    exposure = nuisance.exposure * (0.96 + 0.22 * drawn.identity.skin_tone)
+    nuisance = dataclasses.replace(nuisance, exposure=exposure)
     upper, lower = drawn.muscles.displacement(intensities)
     motions = muscles.lid_motion(drawn.identity, intensities, nuisance.droop)
     landmarks = _move_landmarks(drawn, upper, lower, motions, nuisance)
@@ -167,7 +169,7 @@ def _move_landmarks(drawn, upper, lower, motions, nuisance):
         # The scheme walks an eye's upper lid from the image's left, and back along the lower lid.
         points[part] = drawn.eyes[side].landmarks(motions[side])
     moved = muscles.moved(points, upper)
-    moved[_BELOW_LIPS] = muscles.moved(points[_BELOW_LIPS], lower)
+    moved[muscles.BELOW_LIPS] = muscles.moved(points[muscles.BELOW_LIPS], lower)
     return pose.turn(moved, muscles.sampled(moved, drawn.smooth_depth), nuisance)
 
 

@@ -10,6 +10,7 @@ from tfface.data.synthetic.identity import SYNTHETIC_AUS, sample_identity, subje
 from tfface.data.synthetic.pose import Nuisance, background, sample_nuisance
 from tfface.data.synthetic.rendering import build_head, draw, render
 from tfface.data.synthetic.shading import develop
+from tfface.facs.expressions import CK_PLUS_EXPRESSIONS
 
 # The window of face space that holds head, hair and shoulders, and its height over width.
 _BUST = (-0.75, -0.75, 1.75, 1.9)
@@ -85,8 +86,8 @@ def _place(picture, identity, scene, rng, center, unit):
 def contact_sheet(path, seed=0, size=128):
     """Writes a picture that shows what synthetic faces look like, to be looked at by a person.
 
-    Rows: people at rest; each AU at its maximum on one person; posed expressions on four people;
-    spontaneous frames under changing circumstances.
+    Two rows of people at rest; two rows of one person at rest and with each AU at its maximum;
+    four rows of a person's posed expressions; three rows of spontaneous frames.
 
     Args:
         path: Where to write the picture (PNG).
@@ -96,25 +97,19 @@ def contact_sheet(path, seed=0, size=128):
     Returns:
         The picture, (height, width, 3) uint8 RGB.
     """
-    across = len(SYNTHETIC_AUS) + 1
-    rest = np.zeros(len(SYNTHETIC_AUS), np.float32)
+    across = 9
+    rest, still = np.zeros(len(SYNTHETIC_AUS), np.float32), Nuisance()
     people = [sample_identity(seed, k) for k in range(2 * across)]
-    still = Nuisance()
     cells = [render(person, rest, still, size)[0] for person in people]
-    cells.append(render(people[0], rest, still, size)[0])
-    for k in range(len(SYNTHETIC_AUS)):
-        cells.append(
-            render(people[0], 5.0 * np.eye(len(rest), dtype=np.float32)[k], still, size)[0]
-        )
-    names = ("anger", "contempt", "disgust", "fear", "happiness", "sadness", "surprise", "neutral")
+    maxima = 5.0 * np.eye(len(rest), dtype=np.float32)
+    cells += [render(people[0], one, still, size)[0] for one in (rest, *maxima)]
     rng = np.random.default_rng(seed)
     for person in people[1:5]:
-        cells.extend(
-            render(person, behavior.posed_peak(name, person, rng), still, size)[0] for name in names
-        )
-    cells = cells[: len(cells) // across * across]
-    for person in people:
-        task = str(rng.choice(list(behavior.TASKS)))
+        peaks = [behavior.posed_peak(name, person, rng) for name in CK_PLUS_EXPRESSIONS]
+        half = 0.5 * behavior.posed_peak("happiness", person, rng)
+        cells += [render(person, peak, still, size)[0] for peak in (rest, half, *peaks)]
+    for k in range(3 * across):
+        person, task = people[k % len(people)], str(rng.choice(list(behavior.TASKS)))
         moment = behavior.sample_moment(person, task, rng)
         cells.append(render(person, moment, sample_nuisance(rng), size)[0])
     rows = [np.concatenate(cells[k : k + across], axis=1) for k in range(0, len(cells), across)]
