@@ -5,6 +5,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from tfface.data.datasets.synthetic_faces.synthetic_faces_dataset_builder import (
@@ -12,6 +13,20 @@ from tfface.data.datasets.synthetic_faces.synthetic_faces_dataset_builder import
 )
 from tfface.data.datasets.synthetic_faces.synthetic_faces_dataset_builder import SyntheticConfig
 from tfface.data.source import FaceSource
+
+# TensorFlow fixes its devices at its first operation, so they are split before any test runs.
+CPU = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(CPU, [tf.config.LogicalDeviceConfiguration()] * 2)
+
+
+@pytest.fixture(scope="session")
+def two_devices():
+    """A strategy that trains on two devices: the processor, taken twice.
+
+    One for all tests: the collective operations of a second strategy in the same process would meet
+    those of the first.
+    """
+    return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 
 
 @pytest.fixture(scope="session")
