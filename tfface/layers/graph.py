@@ -8,12 +8,6 @@ from tfface.layers.patches import check_grid, merge_patches, split_patches
 
 ADJACENCIES = ("cosine", "soft", "prior", "combined")
 
-DENSE_PATCH = 9
-"""Pixels of a patch up to which one matrix product beats a convolution that mostly meets padding.
-
-A 'same' 3x3 convolution on p pixels costs 9 p products a channel pair, the dense product p squared.
-"""
-
 
 def cosine_similarity(patches):
     """Cosine of the angle between any two patches of a picture.
@@ -46,7 +40,7 @@ def cosine_adjacency(patches, threshold=0.5):
 
 
 def soft_adjacency(patches):
-    """Links as strong as patches are similar, max(S, 0), with gradient; (B, N, N), no self-links."""
+    """Links as strong as patches are similar: max(S, 0) with gradient, (B, N, N), no self-links."""
     return _without_self_links(ops.relu(cosine_similarity(patches)))
 
 
@@ -63,14 +57,29 @@ def normalize_adjacency(adjacency):
         Kipf and Welling, Semi-Supervised Classification with Graph Convolutional Networks, 2017,
         Eq. 2.
     """
-    count = adjacency.shape[-1]
-    linked = ops.cast(adjacency, "float32") + ops.eye(count)
+    linked = ops.cast(adjacency, "float32") + ops.eye(adjacency.shape[-1], dtype="float32")
     scale = ops.rsqrt(ops.sum(linked, axis=-1))
     return linked * ops.expand_dims(scale, -1) * ops.expand_dims(scale, -2)
 
 
 def _without_self_links(adjacency):
-    return adjacency * (1.0 - ops.eye(adjacency.shape[-1]))
+    return adjacency * (1.0 - ops.eye(adjacency.shape[-1], dtype="float32"))
+
+
+def _check_prior(prior, grid, adjacency):
+    nodes = grid * grid
+    shape = None if prior is None else np.shape(prior)
+    if shape != (nodes, nodes):
+        raise ValueError(
+            f"`prior` must be a {nodes} x {nodes} matrix for grid {grid} and adjacency "
+            f"{adjacency!r}. Received: {'None' if shape is None else f'shape {shape}'}"
+        )
+    one_sided = np.argwhere(np.asarray(prior) != np.transpose(prior))
+    if len(one_sided):
+        raise ValueError(
+            "`prior` must be symmetric. "
+            f"Received: entries that differ from their mirror image, first {tuple(one_sided[0])}"
+        )
 
 
 @keras.saving.register_keras_serializable("tfface")
@@ -81,21 +90,21 @@ class PatchGraphConv2D(keras.layers.Layer):
     border is padded so that nothing leaks over; ReLU; a weighted sum over related patches. With one
     patch it is a convolution with ReLU.
 
-    All patches go through one product and the mixing is another. Small patches are convolved by a
-    dense product whose matrix is laid out from the kernel: a 2x2 patch under a 3x3 kernel would
-    spend five ninths of its products on padding.
+    All patches go through one product and the mixing is another. A patch of p pixels costs a
+    convolution p times the kernel's area, much of it spent on padding, and a dense matrix laid out
+    from the kernel p squared: patches no larger than the kernel take the matrix.
 
     Args:
         filters: Output channels.
         grid: Patches along each side.
         adjacency: Which patches are related. "cosine": those of this input whose cosine similarity
-            reaches `threshold`, without gradient. "soft": all, as strongly as they are similar, with
-            gradient. "prior": those that `prior` links. "combined" (the paper): cosine links and the
-            prior's, save those that the prior cuts.
+            reaches `threshold`, without gradient. "soft": all, as strongly as they are alike, with
+            gradient. "prior": those that `prior` links. "combined" (the paper): cosine links and
+            the prior's, save those that the prior cuts.
         kernel_size: Side of the kernel, odd.
         threshold: Cosine similarity from which two patches are linked.
-        prior: (N, N) of +1 linked, -1 cut, 0 open, as `facs.regions.patch_adjacency` gives; needed
-            by "prior" and "combined" where `grid` is above 1.
+        prior: (N, N), symmetric, of +1 linked, -1 cut, 0 open, as `facs.regions.patch_adjacency`
+            gives; needed by "prior" and "combined" where `grid` is above 1.
         kernel_initializer: Of the kernel; He's, since a ReLU follows.
 
     Input:
@@ -106,7 +115,7 @@ class PatchGraphConv2D(keras.layers.Layer):
 
     Raises:
         ValueError: If `grid` does not divide H and W, `adjacency` is unknown, `kernel_size` is even
-            or `prior` is missing or of the wrong shape.
+            or `prior` is missing, of the wrong shape or not symmetric.
 
     Reference:
         Liu et al., Facial Expression Restoration Based on Improved Graph Convolutional Networks,
@@ -133,14 +142,8 @@ class PatchGraphConv2D(keras.layers.Layer):
             raise ValueError(f"`kernel_size` must be odd. Received: {kernel_size}")
         if grid < 1:
             raise ValueError(f"`grid` must be at least 1. Received: {grid}")
-        nodes = grid * grid
         if adjacency in ("prior", "combined") and grid > 1:
-            shape = None if prior is None else np.shape(prior)
-            if shape != (nodes, nodes):
-                raise ValueError(
-                    f"`prior` must be a {nodes} x {nodes} matrix for grid {grid} and adjacency "
-                    f"{adjacency!r}. Received: {'None' if shape is None else f'shape {shape}'}"
-                )
+            _check_prior(prior, grid, adjacency)
         self.filters, self.grid, self.adjacency = filters, grid, adjacency
         self.kernel_size, self.threshold = kernel_size, threshold
         self.prior = None if prior is None else np.asarray(prior, "int8")
@@ -148,8 +151,6 @@ class PatchGraphConv2D(keras.layers.Layer):
 
     def build(self, input_shape):
         _, height, width, channels = input_shape
-        if height is None or width is None:
-            raise ValueError(f"Height and width must be known. Received: shape {input_shape}")
         check_grid(height, width, self.grid)
         size = self.kernel_size
         self.kernel = self.add_weight(
@@ -167,7 +168,7 @@ class PatchGraphConv2D(keras.layers.Layer):
         patches = split_patches(features, self.grid)  # (B, N, h, w, C)
         h, w = self.patch_height, self.patch_width
         flat = ops.reshape(patches, (-1, self.grid**2, h * w * features.shape[-1]))
-        if h * w <= DENSE_PATCH:
+        if h * w <= self.kernel_size**2:
             x = ops.matmul(flat, self._dense_kernel()) + ops.tile(self.bias, h * w)
             x = ops.relu(x)  # (B, N, h w F)
         else:

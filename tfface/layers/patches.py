@@ -10,6 +10,10 @@ def check_grid(height, width, grid):
     Raises:
         ValueError: Naming height, width and grid.
     """
+    if height is None or width is None:
+        raise ValueError(
+            f"Height and width must be known. Received: height={height}, width={width}"
+        )
     if height % grid or width % grid:
         raise ValueError(
             "`grid` must divide height and width. "
