@@ -85,7 +85,7 @@ def training_stream(
         seed: What all order and all draws depend on, 0 to 2^31 - 1.
         start_step: The step to begin with, counted from the beginning of training.
         cache: Whether faces may be kept in memory, if they fit (`MEMORY_LIMIT`). Then an epoch's
-            order is a full permutation.
+            order is a full permutation, and another one than from the files.
         shuffle_buffer: Records in the shuffle where faces are read from their files. Starting
             within an epoch reads over the records before (without decoding their images).
 
