@@ -50,9 +50,9 @@ image's: faces are aligned.
 
 Source: the table of EAC-Net (Li et al., "EAC-Net: Deep Nets with Enhancing and Cropping for Facial
 Action Unit Detection", 2018), which LAC-GAN follows; 20, 25 and 26 as in its successors, JAA-Net
-(Shao et al., 2018) first. Choices: which of the points stands for a part that the table names in words;
-the upper eyelid for 5; and 11, 13, 16, 18, 22, 27, 28, 43 and 45, which neither covers, where FACS
-says that they show.
+(Shao et al., 2018) first. Choices: which of the points stands for a part that the table names in
+words; the upper eyelid for 5; and 11, 13, 16, 18, 22, 27, 28, 43 and 45, which neither covers,
+where FACS says that they show.
 """
 
 # Every center has 1, 2 or 6 points; repeated up to 6 they fit one index array, and the mean stays.
