@@ -76,7 +76,7 @@ class SummedConvolutions(keras.layers.Layer):
 
 
 def step_of(layer, features, jit_compile):
-    """A function that runs a forward and backward pass of `layer` on `features` and waits for it."""
+    """A function that runs `layer` forward and backward on `features` and waits for the result."""
     layer.build(features.shape)
     target = tf.random.stateless_normal(features.shape, (3, 4))
 

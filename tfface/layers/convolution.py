@@ -87,8 +87,9 @@ def _convolution(filters, kernel_size=3, **kwargs):
 
 
 def _normalization(**kwargs):
-    # Over all replicas, so that two devices compute what one does.
-    return keras.layers.BatchNormalization(synchronized=True, **kwargs)
+    # Over all replicas, so that two devices compute what one does; statistics settle in about
+    # twenty steps, so that a short training is judged by its own.
+    return keras.layers.BatchNormalization(momentum=0.9, synchronized=True, **kwargs)
 
 
 def _prelu(**kwargs):

@@ -78,6 +78,11 @@ class SplitPatches(_GridLayer):
     def call(self, features):
         return split_patches(features, self.grid)
 
+    def compute_output_shape(self, input_shape):
+        batch, height, width, channels = input_shape
+        check_grid(height, width, self.grid)
+        return (batch, self.grid**2, height // self.grid, width // self.grid, channels)
+
 
 @keras.saving.register_keras_serializable("tfface")
 class MergePatches(_GridLayer):
@@ -95,3 +100,7 @@ class MergePatches(_GridLayer):
 
     def call(self, patches):
         return merge_patches(patches, self.grid)
+
+    def compute_output_shape(self, input_shape):
+        batch, _, height, width, channels = input_shape
+        return (batch, self.grid * height, self.grid * width, channels)
