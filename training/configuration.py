@@ -87,7 +87,7 @@ class _Parser(jsonargparse.ArgumentParser):
 def read_config(description, groups, argv=None):
     """Reads YAML and flags; a key that does not exist or a bad value is one line and exit code 2.
 
-    The keys of a group are the arguments of its class, so that a network's constructor is itself the
+    The keys of a group are the arguments of its class: a network's constructor is itself the
     description of what can be configured, and nothing is written twice.
 
     Args:

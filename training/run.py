@@ -133,7 +133,7 @@ class Run:
         return self.strategy.scope()
 
     def open_data(self):
-        """The config's data set, made or read, and the fold of it that this run trains and tests on.
+        """The config's data set, made or read, and the fold of it that this run uses.
 
         Returns:
             tuple: FaceSource, Fold.

@@ -225,6 +225,16 @@ def test_exclusion_wins():
     assert entries(adjacency, -1) == {(8, 9), (8, 10), (9, 11), (10, 11)}
 
 
+def test_exclusion_does_not_part_the_two_sides_of_one_action_unit():
+    # AU 12 and AU 14 pull the same mouth corners, patches 8 and 11, and exclude each other.
+    coexisting, exclusive = np.eye(2, dtype=bool), ~np.eye(2, dtype=bool)
+    adjacency = patch_adjacency(
+        4, hand_made_landmarks(), AURelations((12, 14), coexisting, exclusive), 40
+    )
+    assert entries(adjacency, 1) == {(8, 11)}
+    assert entries(adjacency, -1) == set()
+
+
 def test_an_action_unit_that_coexists_with_itself_links_its_sides():
     itself = AURelations((12, 10), np.eye(2, dtype=bool), np.zeros((2, 2), bool))
     adjacency = patch_adjacency(4, hand_made_landmarks(), itself, 40)

@@ -1,4 +1,4 @@
-"""The restorer's losses against plain NumPy, its variants, its steps, and one device against two."""
+"""The restorer's losses against plain NumPy, its variants, its steps, and two devices."""
 
 import keras
 import numpy as np

@@ -1,5 +1,7 @@
 """The restoration players: sizes as published, shapes, reload, and what they refuse."""
 
+from itertools import pairwise
+
 import keras
 import numpy as np
 import pytest
@@ -74,7 +76,7 @@ def test_generator_size_is_the_designs():
 def test_discriminator_size_is_srgans():
     """Counted by hand: eight 3x3 convolutions, dense 1024 on 8x8x512, one logit."""
     widths = [3, 64, 64, 128, 128, 256, 256, 512, 512]
-    kernels = sum(9 * a * b for a, b in zip(widths, widths[1:], strict=False))
+    kernels = sum(9 * a * b for a, b in pairwise(widths))
     norms = 4 * sum(widths[2:])
     dense = 8 * 8 * 512 * 1024 + 1024 + 1024 + 1
     assert RestorationDiscriminator().count_params() == kernels + 64 + norms + dense

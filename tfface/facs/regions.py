@@ -129,9 +129,10 @@ def patch_adjacency(grid, landmarks, relations, size=None):
 
     This is the prior of the restoration paper's patch graph (Sec. 3.2): two patches are linked
     where they hold centers of two AUs that co-exist, and cut where they hold centers of two AUs
-    that exclude each other. Where both are the case the exclusion counts. A center outside of the
-    image lies in no patch, and one on the line between patches lies in each of them, so that a
-    symmetric face gives a symmetric graph.
+    that exclude each other. Where both are the case the exclusion counts, save between patches that
+    hold the two sides of one AU: left and right mouth corner stay linked although one AU pulls them
+    up and another down. A center outside of the image lies in no patch, and one on the line between
+    patches lies in each of them, so that a symmetric face gives a symmetric graph.
 
     Args:
         grid: The image is split into grid x grid patches.
@@ -163,7 +164,8 @@ def patch_adjacency(grid, landmarks, relations, size=None):
     centers = au_centers(_known_landmarks(landmarks, size), relations.action_units)
     holds = _held_by_patches(centers, grid, size).astype(np.int64)  # (n, N)
     linked = holds.T @ relations.coexisting @ holds > 0
-    cut = holds.T @ relations.exclusive @ holds > 0
+    same = holds.T @ holds > 0
+    cut = (holds.T @ relations.exclusive @ holds > 0) & ~same
     adjacency = np.where(cut, -1, linked).astype(np.int8)
     np.fill_diagonal(adjacency, 0)
     return adjacency

@@ -166,7 +166,7 @@ class RestorationDiscriminator(Network):
             )(x)
             if normalize:
                 x = keras.layers.BatchNormalization(
-                    synchronized=True, dtype=dtype, name=f"norm_{i}"
+                    momentum=0.9, synchronized=True, dtype=dtype, name=f"norm_{i}"
                 )(x)
             x = keras.layers.LeakyReLU(0.2, dtype=dtype, name=f"relu_{i}")(x)
         x = keras.layers.Flatten(dtype=dtype, name="flatten")(x)
@@ -187,16 +187,17 @@ class RestorationDiscriminator(Network):
 class ActionUnitClassifier(Network):
     """Action unit logits of a face: the classifier C_I that watches the generator (Sec. 3.1).
 
-    A stem convolution of stride 4, then stages of a RegionRelationBlock with batch normalization;
-    between two stages a convolution of stride 2. Global average pooling and one dense layer close
-    it. The paper gives no sizes; these are ours.
+    The face is standardized by its own mean and spread, so that skin and light count less. A stem
+    convolution of stride 4, then stages of a RegionRelationBlock with batch normalization, joined
+    by convolutions of stride 2; last a 1x1 convolution and one dense layer over all places, since
+    on an aligned face the place says which muscle moved. The paper gives no sizes; these are ours.
 
     Args:
         action_units: Numbers of the AUs, in the order of the logits.
         size: Side of the face in pixels; a multiple of 32 times each stage's halving.
         widths: Channels of each stage.
         adjacency: Patch relations, as in RestorationGenerator.
-        dropout: Share of the pooled features that training hides.
+        dropout: Share of the last features that training hides.
         dtype: Dtype policy; None is the global one.
 
     Input:
@@ -212,7 +213,7 @@ class ActionUnitClassifier(Network):
         size: int = 128,
         widths: Sequence[int] = (32, 64, 128),
         adjacency: str = "combined",
-        dropout: float = 0.0,
+        dropout: float = 0.5,
         dtype=None,
         **kwargs,
     ):
@@ -220,7 +221,9 @@ class ActionUnitClassifier(Network):
         priors = facial_priors() if adjacency in ("prior", "combined") else None
 
         inputs = keras.Input((size, size, 3), name="face")
-        x = keras.layers.Rescaling(2.0, -1.0, dtype=dtype, name="to_signed")(inputs)
+        x = keras.layers.LayerNormalization(
+            axis=(1, 2, 3), center=False, scale=False, dtype=dtype, name="standardize"
+        )(inputs)
         for i, width in enumerate(widths):
             first = i == 0
             x = keras.layers.Conv2D(
@@ -233,7 +236,7 @@ class ActionUnitClassifier(Network):
                 name="stem" if first else f"down_{i}",
             )(x)
             x = keras.layers.BatchNormalization(
-                synchronized=True, dtype=dtype, name=f"down_norm_{i}"
+                momentum=0.9, synchronized=True, dtype=dtype, name=f"down_norm_{i}"
             )(x)
             x = keras.layers.ReLU(dtype=dtype, name=f"down_relu_{i}")(x)
             relation = RegionRelationBlock(
@@ -244,11 +247,12 @@ class ActionUnitClassifier(Network):
                 dtype=dtype,
                 name=f"relation_{i}",
             )
-            y = keras.layers.BatchNormalization(synchronized=True, dtype=dtype, name=f"norm_{i}")(
-                relation(x)
-            )
+            y = keras.layers.BatchNormalization(
+                momentum=0.9, synchronized=True, dtype=dtype, name=f"norm_{i}"
+            )(relation(x))
             x = keras.layers.Add(dtype=dtype, name=f"stage_{i}")([x, y])
-        x = keras.layers.GlobalAveragePooling2D(dtype=dtype, name="pool")(x)
+        x = keras.layers.Conv2D(32, 1, activation="relu", dtype=dtype, name="reduce")(x)
+        x = keras.layers.Flatten(dtype=dtype, name="places")(x)
         x = keras.layers.Dropout(dropout, dtype=dtype, name="dropout")(x)
         outputs = keras.layers.Dense(len(action_units), dtype="float32", name="logits")(x)
 
