@@ -8,6 +8,10 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal
 
+from tfface.commands.startup import load_tensorflow
+
+load_tensorflow(wake=False)  # before the imports below load it with all that it has to say
+
 import keras
 from configuration import DataConfig, OptimizerConfig, RunConfig, UsageError, asked, main
 from run import Run, whole_plan

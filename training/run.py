@@ -22,6 +22,7 @@ import yaml
 from configuration import RunError, UsageError, asked
 
 from tfface.atomic import written_aside
+from tfface.commands.startup import quiet_stderr
 from tfface.data.folds import make_fold
 from tfface.data.pipeline import open_source, steps_per_epoch
 
@@ -35,7 +36,8 @@ def make_strategy(name):
     Raises:
         UsageError: If this machine cannot give it.
     """
-    gpus = tf.config.list_physical_devices("GPU")
+    with quiet_stderr():  # It complains where there is no GPU.
+        gpus = tf.config.list_physical_devices("GPU")
     for gpu in gpus:
         tf.config.experimental.set_memory_growth(gpu, True)
     if name == "auto":

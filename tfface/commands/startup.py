@@ -1,6 +1,7 @@
 """TensorFlow loaded without its start-up talk, and failures as one line."""
 
 import contextlib
+import logging
 import os
 import sys
 
@@ -18,8 +19,12 @@ class CommandError(Exception):
         self.code = code
 
 
-def load_tensorflow():
-    """Imports TensorFlow and wakes its devices, with nothing of it on the terminal.
+def load_tensorflow(wake=True):
+    """Imports TensorFlow with nothing of it on the terminal.
+
+    Args:
+        wake: Whether its devices are found at once, which a program that has yet to choose among
+            them must not do.
 
     TensorFlow writes about CPU features and absent GPUs straight to the process's error stream
     before any log level of its own holds. With TF_CPP_MIN_LOG_LEVEL=0 in the environment all of it
@@ -29,8 +34,10 @@ def load_tensorflow():
     with quiet_stderr():
         import tensorflow as tf
 
-        tf.get_logger().setLevel("ERROR")
-        tf.constant(0)  # the first operation finds the devices
+        for name in ("tensorflow", "absl"):
+            logging.getLogger(name).setLevel("ERROR")
+        if wake:
+            tf.constant(0)  # the first operation finds the devices
 
 
 @contextlib.contextmanager
