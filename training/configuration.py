@@ -8,6 +8,9 @@ from typing import Literal
 
 import jsonargparse
 import tensorflow as tf
+from jsonargparse.typing import NonNegativeInt, PositiveFloat, PositiveInt, restricted_number_type
+
+Seed = restricted_number_type("Seed", int, [(">=", 0), ("<", 2**31)], docstring="A 31-bit number")
 
 
 class UsageError(Exception):
@@ -24,7 +27,7 @@ class RunConfig:
 
     out: str
     """Run folder. The same command again goes on where the run in it was stopped."""
-    seed: int = 0
+    seed: Seed = 0
     """Seed of weights, order, draws and degradations."""
     precision: Literal["float32", "mixed_float16", "mixed_bfloat16"] = "float32"
     """Number format of the networks; losses and weights stay float32."""
@@ -33,8 +36,8 @@ class RunConfig:
     strategy: Literal["auto", "single", "mirrored", "multi_worker"] = "auto"
     """Devices: auto takes multi_worker where TF_CONFIG is set, mirrored where there are several
     GPUs, else single."""
-    steps_per_execution: int = 1
-    """Training steps run by one call into TensorFlow."""
+    steps_per_execution: PositiveInt = 1
+    """Training steps run by one call into TensorFlow; must divide the steps of an epoch."""
     deterministic: bool = False
     """Bit for bit the same result for the same seed, also after a stop; slower on a GPU."""
     export_dir: str | None = "savedmodels"
@@ -55,7 +58,7 @@ class DataConfig:
     protocol: str = "shares:0.7-0-0.3"
     """How subjects are dealt into training, validation and test: bp4d_3fold, disfa_3fold, kfold:K
     or shares:A-B-C."""
-    fold: int = 0
+    fold: NonNegativeInt = 0
     """Which fold of the protocol is the test."""
     cache: bool = True
     """Keep decoded faces in memory where they fit."""
@@ -65,19 +68,22 @@ class DataConfig:
 class OptimizerConfig:
     """How long and how fast a network learns."""
 
-    epochs: int = 10
+    epochs: PositiveInt = 10
     """Epochs."""
-    steps_per_epoch: int | None = None
+    steps_per_epoch: PositiveInt | None = None
     """Steps of an epoch, after each of which there is a checkpoint and a sample; null is one pass
     over the data."""
-    batch_size: int = 8
+    batch_size: PositiveInt = 8
     """Faces in a (global) batch."""
-    learning_rate: float = 1e-4
+    learning_rate: PositiveFloat = 1e-4
     """Step size of Adam."""
 
 
-class _Parser(jsonargparse.ArgumentParser):
-    """A parser whose errors are one line."""
+class Parser(jsonargparse.ArgumentParser):
+    """A parser that is named after the script and whose errors are one line."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**{"prog": f"training/{Path(sys.argv[0]).name}", **kwargs})
 
     def error(self, message, ex=None):
         sys.stderr.write(f"{self.prog}: error: {' '.join(str(message).split())} (see --help)\n")
@@ -100,7 +106,7 @@ def read_config(description, groups, argv=None):
         jsonargparse.Namespace: The values by key, nested by prefix.
     """
     jsonargparse.set_parsing_settings(docstring_parse_attribute_docstrings=True)
-    parser = _Parser(prog=f"training/{Path(sys.argv[0]).name}", description=description)
+    parser = Parser(description=description)
     parser.add_argument("--config", action="config", help="YAML file; flags after it win over it.")
     for prefix, group in groups.items():
         cls, given = group if isinstance(group, tuple) else (group, ())
@@ -108,28 +114,36 @@ def read_config(description, groups, argv=None):
         parser.add_class_arguments(cls, prefix or None, as_group=bool(prefix), skip=skip)
     values = parser.parse_args(argv)
     del values["config"]
+    for key, value in list(values.items()):  # A checked number has a type of its own.
+        for plain in (int, float):
+            if isinstance(value, plain) and not isinstance(value, bool):
+                values[key] = plain(value)
     return values
 
 
 def main(description, groups, job, argv=None):
-    """Runs a training script's job and turns what goes wrong into one line and an exit code.
+    """Runs a training script: `attempt` of `job` with the config that `read_config` reads."""
+    return attempt(job, read_config(description, groups, argv))
+
+
+def attempt(job, config):
+    """Runs a job and turns what goes wrong into one line and an exit code.
 
     Args:
-        description: First lines of `--help`.
-        groups: As for `read_config`.
         job: Function of the config.
-        argv: Command line without the program; None is the process's own.
+        config: What it is to do.
 
     Returns:
-        int: 0 done, 1 failed, 2 asked wrongly.
+        int: 0 done, 1 failed, 2 asked wrongly, 130 stopped by Ctrl-C.
     """
-    config = read_config(description, groups, argv)
     try:
         job(config)
     except UsageError as error:
         return _complain(error, 2)
     except (RunError, OSError, tf.errors.OpError) as error:
         return _complain(error, 1)
+    except KeyboardInterrupt:
+        return _complain("stopped; the same command goes on from the last whole epoch", 130)
     return 0
 
 

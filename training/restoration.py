@@ -14,7 +14,8 @@ load_tensorflow(wake=False)  # before the imports below load it with all that it
 
 import keras
 from configuration import DataConfig, OptimizerConfig, RunConfig, UsageError, asked, main
-from run import Run, whole_plan
+from jsonargparse.typing import ClosedUnitInterval, OpenUnitInterval
+from run import Run, load_network, whole_plan
 
 from tfface.backbones import feature_extractor
 from tfface.data.pipeline import evaluation_batches, open_source, training_stream
@@ -43,9 +44,9 @@ class RestorationConfig(RunConfig):
     """Whose features the perceptual loss compares; the AU classifier's work offline."""
     perceptual_weights: str = "imagenet"
     """VGG-19's weights: imagenet, or the path of a weights file."""
-    hidden_area: float = 0.25
+    hidden_area: ClosedUnitInterval = 0.25
     """Share of the small face that a random square hides."""
-    average: float | None = None
+    average: OpenUnitInterval | None = None
     """Momentum of a moving average of the generator, which is then tested and exported."""
 
 
@@ -80,13 +81,15 @@ def train(config):
     """The whole job, going on where it was stopped."""
     run = Run(config, "restoration")
     source, fold = run.open_data()
-    plan = whole_plan(config.training, source, fold.train)
+    plan = whole_plan(config.training, source, fold.train, config.steps_per_execution)
     if run.done(plan.epochs * plan.steps_per_epoch):
         return
+    with run.scope("restoration"):  # What cannot be made is said before anything is trained.
+        players, published = make_players(config), load_published(config)
     transform = RestorationTransform(config.generator.scale, config.hidden_area)
     classifier = train_classifier(run, source, fold, transform)
     with run.scope("restoration"):
-        restorer = make_restorer(config, classifier)
+        restorer = make_restorer(config, players, classifier, published)
         restorer.compile(make_optimizers(config), **run.switches())
     test = partial(evaluation_batches, source, fold.test, size=SIZE, transform=transform)
     look = next(iter(test(batch_size=6, seed=config.seed)))
@@ -130,7 +133,7 @@ def train_classifier(run, source, fold, transform):
     """Trains the AU classifier by itself, or loads it; None where nobody needs one."""
     config, chosen = run.config, run.config.classifier_training
     if chosen.path is not None:
-        return asked(keras.saving.load_model, chosen.path)
+        return load_network(chosen.path, ActionUnitClassifier)
     train = fold.train
     if chosen.dataset is not None:
         source = asked(open_source, chosen.dataset, config.data.data_dir)
@@ -142,12 +145,12 @@ def train_classifier(run, source, fold, transform):
                 "--classifier_training.dataset that has, or a --classifier_training.path"
             )
         return None
-    plan = whole_plan(chosen, source, train)
+    plan = whole_plan(chosen, source, train, config.steps_per_execution)
     weights = (
         class_weights_from_labels(source.action_unit_labels(train)) if chosen.balance else None
     )
     with run.scope("classifier"):
-        classifier = ActionUnitClassifier(source.action_units, SIZE, **config.classifier)
+        classifier = asked(ActionUnitClassifier, source.action_units, SIZE, **config.classifier)
         training = ActionUnitTraining(classifier, weights)
         training.compile(
             {"classifier": keras.optimizers.Adam(chosen.learning_rate)}, **run.switches()
@@ -158,35 +161,45 @@ def train_classifier(run, source, fold, transform):
     return classifier.in_float32()
 
 
-def make_restorer(config, classifier):
-    """The variant's players, its frozen networks and its losses."""
-    srgan, ours = config.variant == "srgan", config.variant == "ours"
-    block = "residual" if srgan else "region_relation"
+def make_players(config):
+    """The variant's generator and discriminator."""
+    block = "residual" if config.variant == "srgan" else "region_relation"
     low_size = SIZE // config.generator.scale
-    perceptual = None
-    if config.perceptual_network == "vgg19":
-        perceptual = asked(
-            feature_extractor,
-            "vgg19",
-            ["block2_conv2", "block5_conv4"],
-            weights=config.perceptual_weights,
-            input_shape=(SIZE, SIZE, 3),
-        )
-    elif config.perceptual_network == "classifier":
+    normalize = config.loss.adversarial_loss != "wgan-gp"
+    generator = asked(RestorationGenerator, low_size, block=block, **config.generator)
+    discriminator = asked(
+        RestorationDiscriminator, SIZE, normalization=normalize, **config.discriminator
+    )
+    # Bad loss weights show here already, with something in the place of the frozen networks.
+    frozen = keras.layers.Identity(), keras.layers.Identity()
+    asked(ExpressionRestorer, generator, discriminator, *frozen, **config.loss)
+    return generator, discriminator
+
+
+def load_published(config):
+    """VGG-19 up to the two layers of Eq. 2; None where the config asks for another network."""
+    if config.perceptual_network != "vgg19":
+        return None
+    layers = ["block2_conv2", "block5_conv4"]
+    try:
+        return feature_extractor("vgg19", layers, config.perceptual_weights, (SIZE, SIZE, 3))
+    except ValueError as error:
+        raise UsageError(
+            f"{error}. Give --perceptual_weights PATH, or --perceptual_network classifier, which "
+            "needs no download"
+        ) from error
+
+
+def make_restorer(config, players, classifier, published):
+    """The variant's model: its players, its frozen networks and its losses."""
+    ours = config.variant == "ours"
+    perceptual = published
+    if config.perceptual_network == "classifier":
         perceptual = classifier.feature_extractor()
     loss = config.loss.clone()
     loss.expression_weight *= ours
     loss.perceptual_weight *= perceptual is not None
-    return asked(
-        ExpressionRestorer,
-        asked(RestorationGenerator, low_size, block=block, **config.generator),
-        RestorationDiscriminator(
-            SIZE, normalization=loss.adversarial_loss != "wgan-gp", **config.discriminator
-        ),
-        classifier if ours else None,
-        perceptual,
-        **loss,
-    )
+    return asked(ExpressionRestorer, *players, classifier if ours else None, perceptual, **loss)
 
 
 def make_optimizers(config):

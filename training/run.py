@@ -8,7 +8,6 @@ ends with the very weights that it would have had without the stop.
 
 import csv
 import json
-import os
 import platform
 import sys
 import tempfile
@@ -20,45 +19,14 @@ import numpy as np
 import tensorflow as tf
 import yaml
 from configuration import RunError, UsageError, asked
+from devices import is_chief, make_strategy
 
 from tfface.atomic import written_aside
-from tfface.commands.startup import quiet_stderr
 from tfface.data.folds import make_fold
 from tfface.data.pipeline import open_source, steps_per_epoch
 
 EXTENDABLE = {"out", "training.epochs"}
 """Keys that may differ when a run goes on: where the folder now lies, and how long it trains."""
-
-
-def make_strategy(name):
-    """The `tf.distribute` strategy of that name.
-
-    Raises:
-        UsageError: If this machine cannot give it.
-    """
-    with quiet_stderr():  # It complains where there is no GPU.
-        gpus = tf.config.list_physical_devices("GPU")
-    for gpu in gpus:
-        tf.config.experimental.set_memory_growth(gpu, True)
-    if name == "auto":
-        name = (
-            "multi_worker"
-            if os.environ.get("TF_CONFIG")
-            else "mirrored"
-            if len(gpus) > 1
-            else "single"
-        )
-    if name == "multi_worker":
-        if not os.environ.get("TF_CONFIG"):
-            raise UsageError(
-                "strategy multi_worker needs TF_CONFIG in the environment, which is not set"
-            )
-        return asked(tf.distribute.MultiWorkerMirroredStrategy)
-    if name == "mirrored":
-        # Without GPUs it mirrors over the logical CPU devices, as tests do.
-        devices = None if gpus else [d.name for d in tf.config.list_logical_devices("CPU")]
-        return tf.distribute.MirroredStrategy(devices)
-    return tf.distribute.get_strategy()
 
 
 class Run:
@@ -76,32 +44,36 @@ class Run:
         self.config, self.system = config, system
         self.folder = Path(config.out)
         self.started = time.time()
-        self._claim_folder()
+        self._check_folder()
         if config.deterministic:
             tf.config.experimental.enable_op_determinism()
         keras.config.set_dtype_policy(config.precision)
         self.strategy = make_strategy(config.strategy)
-        resolver = self.strategy.cluster_resolver
-        self.is_chief = resolver is None or resolver.task_id in (None, 0)
+        self.is_chief = is_chief(self.strategy)
 
-    def _claim_folder(self):
-        values = {"system": self.system, **self.config.as_dict()}
-        path = self.folder / "config.yaml"
-        if path.exists():
-            before = yaml.safe_load(path.read_text())
-            if before.get("system") != self.system:
+    def _check_folder(self):
+        # Before its first checkpoint a run has nothing to lose, and a wrong flag can be mended.
+        if not any(self.folder.glob("checkpoints/*/checkpoint")):
+            return
+        before = read_run_config(self.folder)
+        if before["system"] != self.system:
+            raise UsageError(
+                f"{self.folder} holds a run of {before['system']}, not of {self.system}"
+            )
+        old, new = _flatten(before), _flatten(self._own_config())
+        for key in sorted(old.keys() | new.keys()):
+            if old.get(key) != new.get(key) and key not in EXTENDABLE:
                 raise UsageError(
-                    f"{self.folder} holds a run of {before.get('system')}, not of {self.system}"
+                    f"{self.folder} holds a run with {key}={old.get(key)!r}, "
+                    f"not {new.get(key)!r}; name another --out, or take the run's own config"
                 )
-            old, new = _flatten(before), _flatten(values)
-            for key in sorted(old.keys() | new.keys()):
-                if old.get(key) != new.get(key) and key not in EXTENDABLE:
-                    raise UsageError(
-                        f"{self.folder} holds a run with {key}={old.get(key)!r}, "
-                        f"not {new.get(key)!r}; name another --out, or take the run's own config"
-                    )
-        with written_aside(path) as aside:
-            aside.write_text(yaml.safe_dump(values, sort_keys=False))
+
+    def _own_config(self):
+        return {"system": self.system, **self.config.as_dict()}
+
+    def _write_config(self):
+        with written_aside(self.folder / "config.yaml") as aside:
+            aside.write_text(yaml.safe_dump(self._own_config(), sort_keys=False))
 
     def done(self, steps):
         """Whether this run was finished before, with that many steps; says so."""
@@ -160,6 +132,8 @@ class Run:
             plan: Values of OptimizerConfig, `steps_per_epoch` set.
             samples: Function of (model, path) that draws a picture after each epoch.
         """
+        if self.is_chief:
+            self._write_config()
         book = _Bookkeeper(self, stage, model, plan, samples)
         first = book.restore()
         if first >= plan.epochs:
@@ -222,12 +196,56 @@ class Run:
                 aside.write_text(json.dumps(summary, indent=2) + "\n")
 
 
-def whole_plan(plan, source, splits):
-    """`plan` with `steps_per_epoch` filled in: as many as one pass over those splits takes."""
+def whole_plan(plan, source, splits, steps_per_execution=1):
+    """`plan` with `steps_per_epoch` filled in: as many as one pass over those splits takes.
+
+    Raises:
+        UsageError: If a batch is larger than the splits, or an epoch is not whole executions.
+    """
     plan = plan.clone()
+    one_pass = asked(steps_per_epoch, source, splits, plan.batch_size)
     if plan.steps_per_epoch is None:
-        plan.steps_per_epoch = asked(steps_per_epoch, source, splits, plan.batch_size)
+        plan.steps_per_epoch = max(
+            one_pass - one_pass % steps_per_execution, min(one_pass, steps_per_execution)
+        )
+    if plan.steps_per_epoch % steps_per_execution:
+        raise UsageError(
+            "`steps_per_execution` must divide the steps of an epoch, "
+            f"{plan.steps_per_epoch}. Received: {steps_per_execution}"
+        )
     return plan
+
+
+def load_network(path, kind):
+    """The network of class `kind` in a `.keras` file.
+
+    Raises:
+        UsageError: If there is none.
+    """
+    network = asked(keras.saving.load_model, path)
+    if not isinstance(network, kind):
+        raise UsageError(
+            f"{path} must hold a {kind.__name__}. Received: a {type(network).__name__}"
+        )
+    return network
+
+
+def read_run_config(folder):
+    """The values in a run's `config.yaml`, nested, `system` among them.
+
+    Raises:
+        UsageError: If the folder holds no run.
+    """
+    path = Path(folder) / "config.yaml"
+    if not path.is_file():
+        raise UsageError(f"{folder} is not a run folder: it has no config.yaml")
+    try:
+        values = yaml.safe_load(path.read_text())
+    except (ValueError, yaml.YAMLError) as error:
+        raise UsageError(f"{path} is not YAML: {error}") from error
+    if not isinstance(values, dict) or "system" not in values:
+        raise UsageError(f"{path} must be as a training script wrote it, with a system")
+    return values
 
 
 def _flatten(values, prefix=""):
@@ -258,7 +276,8 @@ class _Bookkeeper(keras.callbacks.Callback):
         self.checkpoint = model.checkpoint()
         folder = run.folder / "checkpoints" / stage
         if not run.is_chief:  # Every worker must save, the chief's files alone count.
-            folder = Path(tempfile.mkdtemp(prefix="tfface-worker-"))
+            self.aside = tempfile.TemporaryDirectory(prefix="tfface-worker-")
+            folder = self.aside.name
         self.manager = tf.train.CheckpointManager(self.checkpoint, folder, max_to_keep=2)
         self.latest = tf.train.latest_checkpoint(run.folder / "checkpoints" / stage)
 

@@ -122,18 +122,21 @@ def evaluate(generators, classifier, batches, count, action_units=(), pictures=6
 
     Args:
         generators: By method, a RestorationGenerator.
-        classifier: Maps faces to AU logits, or None to leave AUs out.
+        classifier: An ActionUnitClassifier, or None to leave AUs out.
         batches: Finite `tf.data.Dataset` of restoration batches.
         count: Faces in `batches`.
-        action_units: AUs of the labels and of the classifier, in order.
+        action_units: AUs of the labels, in order; those that the classifier does not know are left
+            out.
         pictures: Faces to keep for the picture, evenly spread.
 
     Returns:
         Evaluation.
     """
     methods = ["bicubic", "bicubic_filled", *generators, "ground_truth"]
+    judged = () if classifier is None else tuple(classifier.action_units)
+    common = tuple(number for number in action_units if number in judged)
     kept = set(np.linspace(0, count - 1, min(pictures, count)).round().astype(int).tolist())
-    score = _scorer(generators, classifier if action_units else None)
+    score = _scorer(generators, classifier if common else None)
     collected, labels, rows, seen = {m: [] for m in methods}, [], {}, 0
     for batch in tqdm(batches, desc="evaluation", unit="batch", disable=None):
         faces, figures = score(batch)
@@ -145,16 +148,17 @@ def evaluate(generators, classifier, batches, count, action_units=(), pictures=6
                 for name, images in faces.items():
                     rows.setdefault(name, []).append(images[i].numpy())
         seen += len(labels[-1])
-    labels = np.concatenate(labels)
+    labels = np.concatenate(labels)[:, [list(action_units).index(n) for n in common]]
     scores = {}
     for method, parts in collected.items():
         joined = {k: np.concatenate([part[k] for part in parts]) for k in parts[0]}
         scores[method] = {k: float(v.mean()) for k, v in joined.items() if k in ("psnr", "ssim")}
         if "probabilities" in joined:
-            both = action_unit_scores(labels, joined["probabilities"])
+            probabilities = joined["probabilities"][:, [judged.index(n) for n in common]]
+            both = action_unit_scores(labels, probabilities)
             scores[method] |= {figure: both[figure] for figure in ("f1", "accuracy")}
     return Evaluation(
-        tuple(action_units) if classifier is not None else (),
+        common,
         scores,
         seen,
         {name: np.stack(images) for name, images in rows.items()},
