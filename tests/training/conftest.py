@@ -1,0 +1,105 @@
+import csv
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import pytest
+import yaml
+
+from tfface.data.datasets.prepare import prepare
+from tfface.data.synthetic import frames
+from tfface.facs.action_units import BP4D_AUS
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "training"))  # as Python does for the script that it runs
+
+
+@pytest.fixture(scope="session")
+def faces(tmp_path_factory):
+    """Two prepared sets of 24 faces of 4 people: image_folder/tiny has AU labels, plain has none.
+
+    Returns the folder that both are prepared in.
+    """
+    delivered = tmp_path_factory.mktemp("delivered")
+    rows = []
+    for subject in ("A", "B", "C", "D"):
+        for record in frames(0, subject, count=6, size=128, action_units=BP4D_AUS):
+            path = f"{len(rows)}.png"
+            cv2.imwrite(str(delivered / path), record["image"][..., ::-1])
+            points = {
+                f"{axis}_{i}": point[k]
+                for i, point in enumerate(record["landmarks"])
+                for k, axis in enumerate("xy")
+            }
+            labels = {
+                f"AU{number:02d}_c": int(label)
+                for number, label in zip(BP4D_AUS, record["au"], strict=True)
+            }
+            rows.append({"path": path, "subject": subject, **points, **labels})
+    data_dir = tmp_path_factory.mktemp("sets")
+    for name in ("tiny", "plain"):
+        keys = [key for key in rows[0] if name == "tiny" or not key.startswith("AU")]
+        with (delivered / "labels.csv").open("w", newline="") as stream:
+            writer = csv.DictWriter(stream, keys, extrasaction="ignore")
+            writer.writeheader()
+            writer.writerows(rows)
+        prepare("image_folder", delivered, data_dir, name)
+    return data_dir
+
+
+@pytest.fixture(scope="session")
+def tiny_config(faces, tmp_path_factory):
+    """A config file that trains in seconds: 3 people train, 1 tests, networks of a few filters."""
+    values = {
+        "perceptual_network": "classifier",
+        "export_dir": None,
+        "data": {
+            "dataset": "image_folder/tiny",
+            "data_dir": str(faces),
+            "protocol": "shares:0.75-0-0.25",
+        },
+        "generator": {"filters": 4, "blocks": 1},
+        "discriminator": {"filters": 2, "dense_units": 4},
+        "classifier": {"widths": [4, 4]},
+        "classifier_training": {"epochs": 3, "steps_per_epoch": 3, "batch_size": 4},
+        "training": {"epochs": 2, "steps_per_epoch": 3, "batch_size": 4},
+    }
+    path = tmp_path_factory.mktemp("config") / "tiny.yaml"
+    path.write_text(yaml.safe_dump(values))
+    return path
+
+
+@pytest.fixture(scope="session")
+def start():
+    """Function that starts a training script as a user does, in a process group of its own."""
+
+    def started(script, *arguments, environment=None):
+        return subprocess.Popen(
+            [sys.executable, f"training/{script}.py", *map(str, arguments)],
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": str(ROOT), **(environment or {})},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    return started
+
+
+@pytest.fixture(scope="session")
+def finished(start, tiny_config, tmp_path_factory):
+    """A run that nobody stopped: its folder, where it was exported to, and what it said."""
+    place = tmp_path_factory.mktemp("finished")
+    process = start(
+        "restoration",
+        *("--config", tiny_config),
+        *("--out", place / "run"),
+        *("--export_dir", place / "models"),
+        "--deterministic=true",
+    )
+    said, complaints = process.communicate(timeout=300)
+    assert process.returncode == 0, complaints
+    return place / "run", place / "models", said

@@ -1,0 +1,131 @@
+"""Strategy, plan and run folder of every training script."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from configuration import OptimizerConfig, RunConfig, UsageError, attempt, read_config
+from devices import is_chief, make_strategy
+from run import load_network, read_run_config, whole_plan
+
+
+def plan(**values):
+    flags = [f"--{key}={value}" for key, value in values.items()]
+    return read_config("", {"": OptimizerConfig}, flags)
+
+
+@pytest.mark.parametrize(
+    ("steps_per_epoch", "steps_per_execution", "expected"),
+    [("null", 1, 6), ("null", 4, 4), ("null", 6, 6), (9, 3, 9), (40, 1, 40)],
+)
+def test_an_epoch_is_one_pass_in_whole_executions(
+    frames_source, steps_per_epoch, steps_per_execution, expected
+):
+    """24 faces in batches of 4 are 6 steps."""
+    given = plan(steps_per_epoch=steps_per_epoch, batch_size=4)
+    whole = whole_plan(given, frames_source, frames_source.splits, steps_per_execution)
+    assert whole.steps_per_epoch == expected
+    assert whole.batch_size == 4
+
+
+@pytest.mark.parametrize(
+    ("values", "steps_per_execution", "message"),
+    [
+        ({"steps_per_epoch": 5}, 2, "must divide the steps of an epoch, 5. Received: 2"),
+        ({}, 7, "must divide the steps of an epoch, 3. Received: 7"),
+        ({"batch_size": 25}, 1, "`batch_size` must be from 1 to .* 24. Received: 25"),
+        ({"batch_size": 25, "steps_per_epoch": 3}, 1, "`batch_size`"),
+    ],
+)
+def test_a_plan_that_cannot_be(frames_source, values, steps_per_execution, message):
+    with pytest.raises(UsageError, match=message):
+        whole_plan(plan(**values), frames_source, frames_source.splits, steps_per_execution)
+
+
+def test_numbers_are_plain_in_every_config():
+    """So that YAML and Keras can write them."""
+    values = read_config("", {"": RunConfig, "plan": OptimizerConfig}, ["--out", "x", "--seed=3"])
+    kinds = {key: type(value) for key, value in values.items()}
+    assert kinds["seed"] is kinds["steps_per_execution"] is kinds["plan.epochs"] is int
+    assert kinds["plan.learning_rate"] is float
+    assert kinds["jit_compile"] is bool
+
+
+CLUSTER = {"cluster": {"worker": ["127.0.0.1:1", "127.0.0.1:2"]}}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{bad",
+        "[]",
+        "{}",
+        json.dumps(CLUSTER),
+        json.dumps(CLUSTER | {"task": {"type": "worker"}}),
+        json.dumps(CLUSTER | {"task": {"type": "worker", "index": 2}}),
+        json.dumps(CLUSTER | {"task": {"type": "chief", "index": 0}}),
+    ],
+)
+@pytest.mark.parametrize("name", ["auto", "multi_worker"])
+def test_a_cluster_that_is_none(monkeypatch, name, text):
+    monkeypatch.setenv("TF_CONFIG", text)
+    with pytest.raises(UsageError, match="TF_CONFIG must be as .* Received: "):
+        make_strategy(name)
+
+
+def test_several_workers_need_a_cluster(monkeypatch):
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    with pytest.raises(UsageError, match="needs TF_CONFIG .* not set"):
+        make_strategy("multi_worker")
+    assert make_strategy("auto").num_replicas_in_sync == 1
+
+
+class Placed:
+    """A strategy as far as the question who is chief goes."""
+
+    def __init__(self, cluster, kind, index):
+        self.cluster_resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(
+            tf.train.ClusterSpec(cluster), task_type=kind, task_id=index
+        )
+
+
+def test_one_process_of_a_cluster_is_chief():
+    workers = {"worker": ["a:1", "b:1"]}
+    assert is_chief(Placed(workers, "worker", 0))
+    assert not is_chief(Placed(workers, "worker", 1))
+    led = {"chief": ["c:1"], **workers}
+    assert is_chief(Placed(led, "chief", 0))
+    assert not is_chief(Placed(led, "worker", 0))
+    assert is_chief(tf.distribute.get_strategy())
+
+
+@pytest.mark.parametrize("text", ["{", "- a list", "variant: ours", "\tx: 1"])
+def test_a_config_that_no_script_wrote(tmp_path, text):
+    (tmp_path / "config.yaml").write_text(text)
+    with pytest.raises(UsageError, match=r"config\.yaml"):
+        read_run_config(tmp_path)
+
+
+def test_a_network_of_another_kind(tmp_path):
+    path = tmp_path / "n.keras"
+    network = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    network.save(path)
+    loaded = load_network(path, keras.Sequential)
+    np.testing.assert_array_equal(loaded.get_weights()[0], network.get_weights()[0])
+    with pytest.raises(UsageError, match="must hold a Dense. Received: a Sequential"):
+        load_network(path, keras.layers.Dense)
+    path.write_bytes(b"no network")
+    with pytest.raises(UsageError, match=r"n\.keras"):
+        load_network(path, keras.Sequential)
+
+
+def test_ctrl_c_is_one_line(capsys):
+    def stopped(config):
+        raise KeyboardInterrupt
+
+    assert attempt(stopped, None) == 130
+    assert capsys.readouterr().err == (
+        "error: stopped; the same command goes on from the last whole epoch\n"
+    )
