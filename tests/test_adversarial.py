@@ -214,16 +214,20 @@ def distance_of_players(a, b):
     return max(float(np.max(np.abs(u.numpy() - v.numpy()))) for u, v in pairs)
 
 
-def test_a_checkpoint_resumes_exactly(tmp_path):
-    whole = duel(normalized=True)
+@pytest.mark.parametrize("policy", ["float32", "mixed_float16"])
+def test_a_checkpoint_resumes_exactly(policy, tmp_path):
+    kind = {"normalized": True, "ema": True, "policy": policy}
+    whole = duel(**kind)
     fit(whole, 6)
-    first = duel(normalized=True)
+    first = duel(**kind)
     fit(first, 3)
     path = first.checkpoint().save(tmp_path / "c")
-    second = duel(normalized=True, learning_rate=0.5)  # Overwritten by the checkpoint's.
+    second = duel(learning_rate=0.5, **kind)  # Overwritten by the checkpoint's.
     second.checkpoint().restore(path).assert_existing_objects_matched()
     second.fit(stream().skip(3), steps_per_epoch=3, shuffle=False, verbose=0)
     assert distance(whole, second) == 0
+    with whole.averaged("generator"), second.averaged("generator"):
+        assert distance(whole, second) == 0
 
 
 def test_keras_file_holds_players_and_optimizers(tmp_path):
