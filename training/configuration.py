@@ -2,6 +2,7 @@
 
 import inspect
 import sys
+import typing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -83,15 +84,17 @@ class Parser(jsonargparse.ArgumentParser):
     """A parser that is named after the script and whose errors are one line."""
 
     def __init__(self, **kwargs):
-        super().__init__(**{"prog": f"training/{Path(sys.argv[0]).name}", **kwargs})
+        defaults = {"prog": f"training/{Path(sys.argv[0]).name}", "allow_abbrev": False}
+        super().__init__(**{**defaults, **kwargs})
+        self.key_groups, self.never_null = [], set()
 
     def error(self, message, ex=None):
         sys.stderr.write(f"{self.prog}: error: {' '.join(str(message).split())} (see --help)\n")
         raise SystemExit(2)
 
 
-def read_config(description, groups, argv=None):
-    """Reads YAML and flags; a key that does not exist or a bad value is one line and exit code 2.
+def make_parser(description, groups):
+    """The parser of a training script's flags and YAML files.
 
     The keys of a group are the arguments of its class: a network's constructor is itself the
     description of what can be configured, and nothing is written twice.
@@ -100,10 +103,9 @@ def read_config(description, groups, argv=None):
         description: First lines of `--help`.
         groups: By prefix of the keys ("" for none): a class, or (class, names of arguments that are
             not the user's to give).
-        argv: Command line without the program; None is the process's own.
 
     Returns:
-        jsonargparse.Namespace: The values by key, nested by prefix.
+        Parser.
     """
     jsonargparse.set_parsing_settings(docstring_parse_attribute_docstrings=True)
     parser = Parser(description=description)
@@ -112,18 +114,43 @@ def read_config(description, groups, argv=None):
         cls, given = group if isinstance(group, tuple) else (group, ())
         skip = {*given, "dtype", "kwargs"} & set(inspect.signature(cls).parameters)
         parser.add_class_arguments(cls, prefix or None, as_group=bool(prefix), skip=skip)
+        hints = typing.get_type_hints(cls.__init__)
+        parser.never_null |= {
+            f"{prefix}.{name}".lstrip(".")
+            for name, hint in hints.items()
+            if type(None) not in (hint, *typing.get_args(hint))
+        }
+        parser.key_groups += [prefix] if prefix else []
+    return parser
+
+
+def read_config(parser, argv=None):
+    """Reads YAML and flags; a key that does not exist or a bad value is one line and exit code 2.
+
+    Args:
+        parser: From `make_parser`.
+        argv: Command line without the program; None is the process's own.
+
+    Returns:
+        jsonargparse.Namespace: The values by key, nested by prefix.
+    """
     values = parser.parse_args(argv)
     del values["config"]
-    for key, value in list(values.items()):  # A checked number has a type of its own.
-        for plain in (int, float):
+    for prefix in parser.key_groups:  # jsonargparse takes anything for a whole group, and null for all.
+        if not isinstance(values[prefix], jsonargparse.Namespace):
+            parser.error(f'Key "{prefix}" must hold keys of its own. Got value: {values[prefix]}')
+    for key, value in list(values.items()):
+        if value is None and key in parser.never_null:
+            parser.error(f'Key "{key}" must have a value. Got value: null')
+        for plain in (int, float):  # A checked number has a type of its own.
             if isinstance(value, plain) and not isinstance(value, bool):
                 values[key] = plain(value)
     return values
 
 
-def main(description, groups, job, argv=None):
-    """Runs a training script: `attempt` of `job` with the config that `read_config` reads."""
-    return attempt(job, read_config(description, groups, argv))
+def main(description, groups, job):
+    """Runs a training script: `attempt` of `job` with the config that the user gives."""
+    return attempt(job, read_config(make_parser(description, groups)))
 
 
 def attempt(job, config):

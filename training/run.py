@@ -116,6 +116,9 @@ class Run:
         self.say(f"data: {data.dataset}")
         source = asked(open_source, data.dataset, data.data_dir, data.manual_dir)
         fold = asked(make_fold, source, data.protocol, data.fold)
+        for part in ("train", "test"):
+            if not getattr(fold, part):
+                raise UsageError(f"data.protocol {data.protocol!r} leaves no faces to {part}")
         parts = ((name, getattr(fold, name)) for name in ("train", "validation", "test"))
         self.say(
             "data: " + ", ".join(f"{source.count(part)} faces {n}" for n, part in parts if part)

@@ -7,18 +7,23 @@ import keras
 import pytest
 import restoration
 import yaml
-from configuration import main, read_config
+from configuration import attempt, make_parser, read_config
+
+
+@pytest.fixture(scope="module")
+def parser():
+    return make_parser("", restoration.GROUPS)
 
 
 @pytest.fixture
-def run(tiny_config, capsys):
+def run(parser, tiny_config, capsys):
     """Function that runs the script in this process; returns its exit code and error line."""
 
     def ran(*flags, config=tiny_config):
         capsys.readouterr()
         arguments = ["--config", str(config), *map(str, flags)]
         try:
-            code = main("", restoration.GROUPS, restoration.train, arguments)
+            code = attempt(restoration.train, read_config(parser, arguments))
         except SystemExit as stop:
             code = stop.code
         lines = capsys.readouterr().err.splitlines()
@@ -64,6 +69,10 @@ def test_a_flag_that_cannot_be(run, tmp_path, flags, named):
         ("data: {datasets: bp4d}", "datasets"),
         ("training: {epochs: many}", "training.epochs"),
         ("training: 3", "training"),
+        ("data: null", "data"),
+        ("data: {fold: null}", "data.fold"),
+        ("loss: {adversarial_weight: null}", "loss.adversarial_weight"),
+        ("", "config"),
         ("variant: [", "config"),
     ],
 )
@@ -102,7 +111,7 @@ def test_no_run_folder_is_named(run):
         (["--data.protocol", "kfold:9"], "between 2 and the number of groups, 4"),
         (["--data.protocol", "halves"], "halves"),
         (["--data.protocol", "kfold:2", "--data.fold", "2"], "must be from 0 to 1"),
-        (["--data.protocol", "shares:1-0-0"], "test"),
+        (["--data.protocol", "shares:1-0-0"], "leaves no faces to test"),
         (["--training.batch_size", "19"], "`batch_size` must be from 1 to .* 18"),
         (["--classifier_training.batch_size", "19"], "`batch_size` must be from 1 to .* 18"),
         (["--steps_per_execution", "2"], "`steps_per_execution` must divide"),
@@ -145,11 +154,11 @@ def test_vgg_that_cannot_be_had(run, tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def begun(tiny_config, tmp_path):
+def begun(parser, tiny_config, tmp_path):
     """A run folder as it is after its first checkpoint, and its config to change."""
     folder = tmp_path / "run"
     flags = ["--config", str(tiny_config), "--out", str(folder)]
-    values = {"system": "restoration", **read_config("", restoration.GROUPS, flags).as_dict()}
+    values = {"system": "restoration", **read_config(parser, flags).as_dict()}
     state = folder / "checkpoints" / "classifier" / "checkpoint"
     state.parent.mkdir(parents=True)
     state.touch()

@@ -4,15 +4,14 @@ from pathlib import Path
 
 import pytest
 import restoration
-from configuration import read_config
+from configuration import make_parser, read_config
 
 CONFIGS = Path(restoration.__file__).parent / "configs" / "restoration"
 
 
 def read(name, *flags):
-    return read_config(
-        "", restoration.GROUPS, ["--config", str(CONFIGS / name), "--out", "runs/x", *flags]
-    )
+    parser = make_parser("", restoration.GROUPS)
+    return read_config(parser, ["--config", str(CONFIGS / name), "--out", "runs/x", *flags])
 
 
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.name)

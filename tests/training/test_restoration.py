@@ -15,6 +15,11 @@ import tensorflow as tf
 pytestmark = pytest.mark.slow
 
 
+def history(folder):
+    with (folder / "history.csv").open(newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
 def test_what_a_run_leaves(finished):
     folder, models, said = finished
     lines = said.splitlines()
@@ -37,7 +42,7 @@ def test_what_a_run_leaves(finished):
     for stage in ("classifier", "restoration"):
         assert tf.train.latest_checkpoint(folder / "checkpoints" / stage)
         assert list((folder / "logs" / stage).rglob("events.out.tfevents.*"))
-    rows = list(csv.DictReader((folder / "history.csv").open(newline="")))
+    rows = history(folder)
     assert [(row["stage"], row["epoch"]) for row in rows] == [
         ("classifier", "1"),
         ("classifier", "2"),
@@ -100,7 +105,7 @@ def test_the_summary_of_a_run(finished):
 
 def everything(folder):
     """What a run computed: the weights of both networks, and its history without the clock."""
-    rows = list(csv.DictReader((folder / "history.csv").open(newline="")))
+    rows = history(folder)
     for row in rows:
         del row["seconds"]
     weights = {

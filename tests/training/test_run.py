@@ -6,14 +6,14 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from configuration import OptimizerConfig, RunConfig, UsageError, attempt, read_config
+from configuration import OptimizerConfig, RunConfig, UsageError, attempt, make_parser, read_config
 from devices import is_chief, make_strategy
 from run import load_network, read_run_config, whole_plan
 
 
 def plan(**values):
     flags = [f"--{key}={value}" for key, value in values.items()]
-    return read_config("", {"": OptimizerConfig}, flags)
+    return read_config(make_parser("", {"": OptimizerConfig}), flags)
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,8 @@ def test_a_plan_that_cannot_be(frames_source, values, steps_per_execution, messa
 
 def test_numbers_are_plain_in_every_config():
     """So that YAML and Keras can write them."""
-    values = read_config("", {"": RunConfig, "plan": OptimizerConfig}, ["--out", "x", "--seed=3"])
+    parser = make_parser("", {"": RunConfig, "plan": OptimizerConfig})
+    values = read_config(parser, ["--out", "x", "--seed=3"])
     kinds = {key: type(value) for key, value in values.items()}
     assert kinds["seed"] is kinds["steps_per_execution"] is kinds["plan.epochs"] is int
     assert kinds["plan.learning_rate"] is float
