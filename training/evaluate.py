@@ -5,6 +5,7 @@ runs must have been made on the same data set, protocol and fold.
 """
 
 import functools
+import itertools
 import json
 import sys
 from dataclasses import dataclass
@@ -49,7 +50,10 @@ class FinishedRun:
 
     def value(self, key):
         """A value of the config, by its key with dots."""
-        return functools.reduce(lambda values, name: values[name], key.split("."), self.config)
+        try:
+            return functools.reduce(lambda values, name: values[name], key.split("."), self.config)
+        except (KeyError, TypeError) as error:
+            raise UsageError(f"{self.folder}/config.yaml has no {key}") from error
 
 
 def compare(config):
@@ -58,13 +62,12 @@ def compare(config):
     out.mkdir(parents=True, exist_ok=True)
     runs = [FinishedRun.load(Path(folder)) for folder in config.runs]
     first = runs[0]
-    for run in runs[1:]:
-        for key in SHARED:
-            if run.value(key) != first.value(key):
-                raise UsageError(
-                    f"Runs must share {key}. Received: {first.value(key)!r} in {first.folder}, "
-                    f"{run.value(key)!r} in {run.folder}"
-                )
+    for run, key in itertools.product(runs[1:], SHARED):
+        if (value := run.value(key)) != first.value(key):
+            raise UsageError(
+                f"Runs must share {key}. Received: {first.value(key)!r} in {first.folder}, "
+                f"{value!r} in {run.folder}"
+            )
     data = first.value("data")
     source = asked(open_source, data["dataset"], data["data_dir"], data["manual_dir"])
     fold = asked(make_fold, source, data["protocol"], data["fold"])
@@ -118,8 +121,8 @@ def columns(runs):
     folders = [run.folder.resolve().name for run in runs]
     if len(set(variants)) == len(runs):
         return variants
-    whole = len(set(folders)) < len(runs) or set(folders) & set(TITLES)
-    return [str(run.folder) for run in runs] if whole else folders
+    clear = len(set(folders)) == len(runs) and not set(folders) & set(TITLES)
+    return folders if clear else [str(run.folder) for run in runs]
 
 
 if __name__ == "__main__":

@@ -228,7 +228,7 @@ def load_network(path, kind):
     network = asked(keras.saving.load_model, path)
     if not isinstance(network, kind):
         raise UsageError(
-            f"{path} must hold a {kind.__name__}. Received: a {type(network).__name__}"
+            f"{path} must hold one {kind.__name__}. Received: one {type(network).__name__}"
         )
     return network
 

@@ -115,7 +115,7 @@ def test_a_network_of_another_kind(tmp_path):
     network.save(path)
     loaded = load_network(path, keras.Sequential)
     np.testing.assert_array_equal(loaded.get_weights()[0], network.get_weights()[0])
-    with pytest.raises(UsageError, match="must hold a Dense. Received: a Sequential"):
+    with pytest.raises(UsageError, match="must hold one Dense. Received: one Sequential"):
         load_network(path, keras.layers.Dense)
     path.write_bytes(b"no network")
     with pytest.raises(UsageError, match=r"n\.keras"):
