@@ -136,7 +136,8 @@ def read_config(parser, argv=None):
     """
     values = parser.parse_args(argv)
     del values["config"]
-    for prefix in parser.key_groups:  # jsonargparse takes anything for a whole group, and null for all.
+    # jsonargparse takes anything for a whole group, and null for every key.
+    for prefix in parser.key_groups:
         if not isinstance(values[prefix], jsonargparse.Namespace):
             parser.error(f'Key "{prefix}" must hold keys of its own. Got value: {values[prefix]}')
     for key, value in list(values.items()):
