@@ -31,7 +31,7 @@ def features():
     return keras.Model(inputs, [first, keras.layers.AveragePooling2D(2)(first)], name="features")
 
 
-def restorer(generator=None, learning_rate=0.1, **kwargs):
+def restorer(generator=None, learning_rate=0.1, jit_compile=False, **kwargs):
     keras.utils.set_random_seed(3)
     generator = generator or RestorationGenerator(16, 2, filters=4, blocks=1)
     arguments = {
@@ -40,9 +40,8 @@ def restorer(generator=None, learning_rate=0.1, **kwargs):
         **kwargs,
     }
     model = ExpressionRestorer(generator, linear(1, 2, "discriminator"), **arguments)
-    model.compile(
-        {name: keras.optimizers.SGD(learning_rate) for name in ("generator", "discriminator")}
-    )
+    optimizers = {n: keras.optimizers.SGD(learning_rate) for n in ("generator", "discriminator")}
+    model.compile(optimizers, jit_compile=jit_compile)
     return model
 
 
@@ -128,6 +127,25 @@ def test_every_adversarial_loss_trains(kind):
     history = one_epoch(restorer(adversarial_loss=kind, learning_rate=1e-3))
     assert all(np.isfinite(values).all() for values in history.values())
     assert history["discriminator_loss"][0] != 0
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+def test_half_precision_stays_near_float32(policy):
+    full = one_epoch(restorer(learning_rate=1e-3))
+    keras.config.set_dtype_policy(policy)
+    try:
+        half = one_epoch(restorer(learning_rate=1e-3))
+    finally:
+        keras.config.set_dtype_policy("float32")
+    for name, values in full.items():
+        np.testing.assert_allclose(half[name], values, rtol=0.05)
+
+
+@pytest.mark.slow
+def test_xla_gives_the_same_steps():
+    plain, compiled = restorer(), restorer(jit_compile=True)
+    for a, b in zip(*(one_epoch(m).values() for m in (plain, compiled)), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4)
 
 
 def test_weight_zero_leaves_a_network_out():

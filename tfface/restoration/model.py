@@ -184,9 +184,8 @@ class ExpressionRestorer(AdversarialModel):
 
     def expression_loss(self, truth, restored):
         """Eq. 4: squared distance of the classifier's logits, mean over the batch."""
-        difference = self.classifier(truth, training=False) - self.classifier(
-            restored, training=False
-        )
+        logits = [self.classifier(faces, training=False) for faces in (truth, restored)]
+        difference = ops.cast(logits[0], "float32") - ops.cast(logits[1], "float32")
         return ops.mean(ops.sum(ops.square(difference), axis=-1))
 
     def test_step(self, batch):
