@@ -135,9 +135,20 @@ def test_unreadable_files_give_one_line_that_names_the_file(tmp_path, name, cont
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("name", ["not_there.png", "."])
-def test_missing_files_and_folders_are_named(tmp_path, name):
-    with pytest.raises(PhotoError, match="no such file"):
+@pytest.mark.parametrize(
+    ("name", "received"),
+    [
+        ("not_there.png", "no such file"),
+        ("x" * 300, "no such file"),
+        (".", "a folder"),
+        ("clip.mp4", "a video; save its frames"),
+        ("notes.txt", "another kind of file"),
+    ],
+)
+def test_what_is_no_picture_is_called_what_it_is(tmp_path, name, received):
+    for file in ("clip.mp4", "notes.txt"):
+        (tmp_path / file).write_bytes(b"neither of them is a picture")
+    with pytest.raises(PhotoError, match=f"must be a picture.* Received: {received}"):
         read_photo(tmp_path / name)
 
 
@@ -173,6 +184,9 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypat
     assert os.listdir(tmp_path) == ["out.png"]
 
 
-def test_write_into_a_folder_that_is_not_there(tmp_path):
-    with pytest.raises(PhotoError, match="cannot be written"):
-        write_photo(tmp_path / "nowhere" / "out.png", two_halves())
+def test_write_into_a_folder_that_cannot_be(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(PhotoError, match=r"out\.png: cannot be written \(Not a directory"):
+        write_photo(tmp_path / "file" / "out.png", two_halves())
+    write_photo(tmp_path / "made" / "out.png", two_halves())
+    assert os.listdir(tmp_path / "made") == ["out.png"]

@@ -120,6 +120,7 @@ def test_network_of_mixed_precision_is_exported_in_float32(tmp_path):
 @pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError("a bug")])
 def test_interrupted_export_leaves_nothing(tmp_path, nearest_generator, monkeypatch, error):
     def interrupted(model, shape, folder):
+        folder.mkdir()
         (folder / "saved_model.pb").write_bytes(b"half")
         raise error
 
@@ -170,7 +171,7 @@ savedmodel.export_savedmodel(keras.saving.load_model(sys.argv[1]), sys.argv[2])
     )
     assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
     (left,) = models.iterdir()
-    assert left.name.startswith(".") and (left / "saved_model.pb").exists()
+    assert left.name.startswith(".") and (left / "1" / "saved_model.pb").exists()
     assert newest_version(models) is None
     export_savedmodel(nearest_generator, models)
     assert [path.name for path in models.iterdir()] == ["1"]

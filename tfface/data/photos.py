@@ -8,6 +8,7 @@ why it cannot. `write_photo` never leaves half a file behind.
 from __future__ import annotations
 
 import contextlib
+import mimetypes
 import os
 import struct
 import threading
@@ -16,7 +17,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from tfface.atomic import written_aside
 
 # What photographs come in. The list also keeps Pillow from opening formats that run other programs
 # (EPS calls Ghostscript) or that hold no photograph.
@@ -58,8 +61,9 @@ def read_photo(path: str | os.PathLike, max_pixels: int = 100_000_000) -> np.nda
     """
     path = Path(path)
     try:
-        if not path.is_file():
-            raise PhotoError(f"{path}: must be a picture file. Received: no such file.")
+        if not os.path.isfile(path):  # Path.is_file raises where a name is too long
+            received = "a folder" if os.path.isdir(path) else "no such file"
+            raise PhotoError(f"{path}: must be a picture file. Received: {received}.")
         if path.stat().st_size == 0:
             raise PhotoError(f"{path}: must be a picture. Received: an empty file (0 bytes).")
         with _opened(path) as image:
@@ -72,13 +76,20 @@ def read_photo(path: str | os.PathLike, max_pixels: int = 100_000_000) -> np.nda
             return _as_rgb(_upright(image), path)
     except PhotoError:
         raise
+    except UnidentifiedImageError as error:
+        # By the name alone: what else a file may be is not this program's to find out.
+        video = (mimetypes.guess_type(path)[0] or "").startswith("video/")
+        raise PhotoError(
+            f"{path}: must be a picture ({', '.join(FORMATS)}). Received: "
+            + ("a video; save its frames as pictures first." if video else "another kind of file.")
+        ) from error
     except _DECODER_ERRORS as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise PhotoError(f"{path}: cannot be read as a picture ({reason}).") from error
 
 
 def write_photo(path: str | os.PathLike, image: np.ndarray) -> None:
-    """Writes a picture; the file appears complete or not at all.
+    """Writes a picture; the file appears complete or not at all. Its folder is made if need be.
 
     Args:
         path: Where to write. The ending decides the format (.png, .jpg, .webp ...).
@@ -99,16 +110,11 @@ def write_photo(path: str | os.PathLike, image: np.ndarray) -> None:
         raise PhotoError(
             f"{path}: must end in a picture format (.png, .jpg). Received: {path.suffix!r}."
         )
-    # The hidden name keeps a half-written file out of listings such as `*.png`.
-    aside = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
     try:
-        Image.fromarray(image).save(aside, format=kind, quality=95)
-        os.replace(aside, path)
+        with written_aside(path) as aside:
+            Image.fromarray(image).save(aside, format=kind, quality=95)
     except OSError as error:
         raise PhotoError(f"{path}: cannot be written ({error.strerror or error}).") from error
-    finally:
-        with contextlib.suppress(OSError):
-            aside.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

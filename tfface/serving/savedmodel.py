@@ -1,18 +1,16 @@
 """A restoration model in the folders that TensorFlow Serving reads, each whole or not there."""
 
-import contextlib
 import datetime
-import fcntl
 import importlib.metadata
 import json
-import os
+import re
 import shutil
-import tempfile
 from pathlib import Path
 
 import keras
 import tensorflow as tf
 
+from tfface.atomic import alone_in, written_aside
 from tfface.serving.signatures import (
     in_float32,
     restoration_shape,
@@ -21,7 +19,9 @@ from tfface.serving.signatures import (
 )
 
 MODEL_CARD = "model_card.json"
-_UNFINISHED = ".exporting-"
+
+# How `written_aside` names what a killed export leaves of a version.
+_UNFINISHED = re.compile(r"\.\d+\.\w+")
 
 
 def export_savedmodel(model, directory, card=None):
@@ -32,8 +32,7 @@ def export_savedmodel(model, directory, card=None):
     removed by the next one. The SavedModel needs TensorFlow alone to run, neither tfface nor Keras.
 
     Signatures: `serving_default` takes encoded pictures (`image_bytes`), `restore` takes float
-        arrays (`image`,
-    `mask`); `signatures.py` says what they compute.
+    arrays (`image`, `mask`); `signatures.py` says what they compute.
 
     Args:
         model: The generator, keras.Model of (B, h, h, 3 or 4) -> (B, H, H, 3) in [0, 1].
@@ -52,18 +51,19 @@ def export_savedmodel(model, directory, card=None):
     directory = Path(directory)
     shape = restoration_shape(model)
     text = _card_text(model, shape, card)
-    with _exclusive(directory), _unfinished(directory) as unfinished:
-        try:
-            _write_signatures(in_float32(model), shape, unfinished)
-        except tf.errors.OpError as error:
-            # TensorFlow has errors of its own for a full or read-only folder.
-            reason = (error.message or "").splitlines() or [type(error).__name__]
-            raise OSError(f"{directory}: the model cannot be written ({reason[0]})") from error
-        (unfinished / MODEL_CARD).write_text(text)
-        # The temporary folder is its owner's alone; a server often runs as somebody else.
-        unfinished.chmod(0o755)
+    with alone_in(directory):  # the number is free, and what lies unfinished is nobody's
+        for stale in directory.glob(".*"):
+            if _UNFINISHED.fullmatch(stale.name):
+                shutil.rmtree(stale)
         version = directory / str(max(versions(directory), default=0) + 1)
-        unfinished.rename(version)
+        with written_aside(version) as unfinished:
+            try:
+                _write_signatures(in_float32(model), shape, unfinished)
+            except tf.errors.OpError as error:
+                # TensorFlow has errors of its own for a full or read-only folder.
+                reason = (error.message or "").splitlines() or [type(error).__name__]
+                raise OSError(f"{directory}: the model cannot be written ({reason[0]})") from error
+            (unfinished / MODEL_CARD).write_text(text)
     return version
 
 
@@ -142,30 +142,3 @@ def _own_version():
         return {"tfface": importlib.metadata.version("tfface")}
     except importlib.metadata.PackageNotFoundError:  # runs from a checkout that is not installed
         return {}
-
-
-@contextlib.contextmanager
-def _exclusive(directory):
-    """One export at a time into a folder: the number is free, and what lies unfinished is nobody's.
-
-    The lock is on the folder itself; the system takes it back from a process that is killed.
-    """
-    directory.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-@contextlib.contextmanager
-def _unfinished(directory):
-    """A hidden folder to write in, gone afterwards whatever happens unless it was renamed."""
-    for stale in directory.glob(f"{_UNFINISHED}*"):
-        shutil.rmtree(stale)
-    folder = Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=directory))
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)

@@ -2,9 +2,9 @@
 
 import dataclasses
 
-import cv2
 import numpy as np
 
+from tfface.data.photos import write_photo
 from tfface.data.synthetic import behavior, fields
 from tfface.data.synthetic.identity import SYNTHETIC_AUS, sample_identity, subject_seed
 from tfface.data.synthetic.pose import Nuisance, background, sample_nuisance
@@ -96,6 +96,9 @@ def contact_sheet(path, seed=0, size=128):
 
     Returns:
         The picture, (height, width, 3) uint8 RGB.
+
+    Raises:
+        PhotoError: If the picture cannot be written.
     """
     across = 9
     rest, still = np.zeros(len(SYNTHETIC_AUS), np.float32), Nuisance()
@@ -114,9 +117,5 @@ def contact_sheet(path, seed=0, size=128):
         cells.append(render(person, moment, sample_nuisance(rng), size)[0])
     rows = [np.concatenate(cells[k : k + across], axis=1) for k in range(0, len(cells), across)]
     sheet = np.concatenate(rows, axis=0)
-    done, encoded = cv2.imencode(".png", sheet[..., ::-1])
-    if not done:
-        raise OSError(f"{path}: the contact sheet could not be encoded as PNG")
-    with open(path, "wb") as file:
-        file.write(encoded.tobytes())
+    write_photo(path, sheet)
     return sheet
