@@ -275,10 +275,25 @@ def test_export_of_a_run(workplace, nearest_generator, capsys):
 
 
 def test_prepare_says_what_is_wrong_with_a_folder(tmp_path, capsys):
-    save(tmp_path / "faces" / "anna.png")
-    arguments = ["prepare", "image_folder", "--manual_dir", str(tmp_path / "faces")]
-    assert main([*arguments, "--data_dir", str(tmp_path / "data")]) == 1
-    assert "labels.csv" in capsys.readouterr().err.splitlines()[-1]
+    faces = tmp_path / "faces"
+    save(faces / "anna.png")
+    arguments = ["prepare", "image_folder", "--data_dir", str(tmp_path / "data")]
+    assert main([*arguments, "--manual_dir", str(faces)]) == 1
+    assert "labels.csv: must be a file" in one_error_line(capsys)
+    (faces / "labels.csv").write_text("path,subject,AU01_c\nanna.png,A,7\nbert.png,B,0\n")
+    assert main([*arguments, "--manual_dir", str(faces)]) == 1
+    first, second = capsys.readouterr().err.splitlines()  # each mistake has its line
+    assert first.startswith("tfface prepare: error: ") and "line 2, column AU01_c" in first
+    assert second.startswith("tfface prepare: error: ") and "line 3, column path" in second
+
+    assert main([*arguments, "--manual_dir", str(faces / "anna.png")]) == 2
+    assert "anna.png: a file, not a folder" in one_error_line(capsys)
+    (tmp_path / "empty").mkdir()
+    assert main([*arguments, "--manual_dir", str(tmp_path / "empty")]) == 2
+    assert "empty, which is empty" in one_error_line(capsys)
+    assert main(arguments) == 2
+    assert "`manual_dir` must name the folder" in one_error_line(capsys)
+    assert outputs(tmp_path) == ["empty", "faces"]
 
 
 @pytest.mark.slow

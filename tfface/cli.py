@@ -49,7 +49,8 @@ def main(argv=None):
     try:
         return args.run(args)
     except CommandError as error:
-        print(f"tfface {args.verb}: error: {error}", file=sys.stderr)
+        for line in error.lines:
+            print(f"tfface {args.verb}: error: {line}", file=sys.stderr)
         return error.code
     except KeyboardInterrupt:
         print(f"tfface {args.verb}: interrupted", file=sys.stderr)

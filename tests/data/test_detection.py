@@ -102,6 +102,13 @@ def test_the_largest_face_comes_first():
     assert [face.box[2] for face in Two().detect(np.zeros((50, 50, 3), np.uint8))] == [30, 10]
 
 
+def test_a_wrong_model_file_makes_opencv_say_nothing(tmp_path, capfd):
+    (tmp_path / "bad.onnx").write_bytes(b"no model")
+    with pytest.raises(ValueError, match="cannot read as a network"):
+        create_detector("yunet", tmp_path / "bad.onnx")
+    assert capfd.readouterr().err == ""
+
+
 def test_wrong_arguments_are_named(tmp_path):
     with pytest.raises(ValueError, match=r"`name` must be one of mtcnn, yunet.*'haar'"):
         create_detector("haar")
@@ -110,7 +117,7 @@ def test_wrong_arguments_are_named(tmp_path):
     with pytest.raises(ValueError, match=r"missing\.onnx, no such file"):
         create_detector("yunet", tmp_path / "missing.onnx")
     (tmp_path / "bad.onnx").write_bytes(b"no model")
-    with pytest.raises(ValueError, match=r"bad\.onnx, which OpenCV cannot load"):
+    with pytest.raises(ValueError, match=r"bad\.onnx, which OpenCV cannot read as a network"):
         create_detector("yunet", tmp_path / "bad.onnx")
     with pytest.raises(ValueError, match="must be None for the detector 'mtcnn'"):
         create_detector("mtcnn", tmp_path / "bad.onnx")

@@ -51,10 +51,12 @@ def add_parser(verbs, **options):
 def run(args):
     """Prepares the set; returns the exit code."""
     check_detector_options(args)
-    if args.manual_dir is not None and not args.manual_dir.is_dir():
-        raise CommandError(f"--manual_dir {args.manual_dir}: no such folder", code=2)
+    folder = args.manual_dir
+    if folder is not None and not folder.is_dir():
+        found = "a file, not a folder" if folder.exists() else "no such folder"
+        raise CommandError(f"--manual_dir {folder}: {found}", code=2)
     load_tensorflow()
-    from tfface.data.datasets.prepare import prepare
+    from tfface.data.datasets.prepare import RequestError, prepare
 
     try:
         prepare(
@@ -66,6 +68,10 @@ def run(args):
             detector_model=args.detector_model,
             overwrite=args.overwrite,
         )
-    except (ValueError, OSError) as error:
+    except RequestError as error:
+        raise CommandError(error, code=2) from error
+    except ValueError as error:  # of a list with several mistakes each has its line
+        raise CommandError(*str(error).splitlines()) from error
+    except OSError as error:
         raise CommandError(error) from error
     return 0

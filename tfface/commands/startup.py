@@ -10,12 +10,13 @@ class CommandError(Exception):
     """Why a command cannot go on, in one line for the user.
 
     Args:
-        message: The line.
+        *messages: The line; several where several things are wrong.
         code: Exit code: 2 for what the user typed, 1 for a job that failed.
     """
 
-    def __init__(self, message, code=1):
-        super().__init__(" ".join(str(message).split()))
+    def __init__(self, *messages, code=1):
+        self.lines = [" ".join(str(message).split()) for message in messages]
+        super().__init__("\n".join(self.lines))
         self.code = code
 
 

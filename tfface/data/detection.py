@@ -133,6 +133,9 @@ class YuNetDetector(Detector):
             raise ValueError(
                 f"`model_path` must be YuNet's .onnx file. Received: {model_path}, no such file."
             )
+        talk = cv2.utils.logging.getLogLevel()
+        # OpenCV 5 warns of a default of its own, and prints what the exception says as well.
+        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
         try:
             self._net = cv2.FaceDetectorYN.create(
                 str(model_path), "", (320, 320), score_threshold=threshold
@@ -140,8 +143,10 @@ class YuNetDetector(Detector):
         except cv2.error as error:
             raise ValueError(
                 f"`model_path` must be YuNet's .onnx file. Received: {model_path}, "
-                f"which OpenCV cannot load ({' '.join(str(error).split())})."
+                "which OpenCV cannot read as a network."
             ) from error
+        finally:
+            cv2.utils.logging.setLogLevel(talk)
         # The network keeps the size of the picture it is about to see: one caller at a time.
         self._lock = threading.Lock()
 

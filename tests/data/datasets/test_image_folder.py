@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,8 +15,10 @@ import pytest
 import tensorflow_datasets as tfds
 from PIL import Image
 
+from tfface.atomic import alone_in
 from tfface.data.datasets import base, frames
-from tfface.data.datasets.prepare import prepare
+from tfface.data.datasets.prepare import RequestError, prepare
+from tfface.data.datasets.workplace import replacing, sole_maker
 from tfface.data.detection import Face
 
 SIZE = 200
@@ -199,7 +202,13 @@ def test_no_face_at_all_leaves_nothing(tmp_path, stub_detector):
     write_folder(tmp_path / "in", [{"path": "a.png", "subject": "A"}])
     with pytest.raises(ValueError, match="must hold at least one picture with a face"):
         prepare("image_folder", tmp_path / "in", tmp_path / "out")
-    assert not [path for path in (tmp_path / "out").rglob("*") if "1.0.0" in path.name]
+    assert os.listdir(tmp_path) == ["in"]
+    prepare_another = tmp_path / "out" / "image_folder" / "other"
+    prepare_another.mkdir(parents=True)
+    with pytest.raises(ValueError, match="must hold at least one picture with a face"):
+        prepare("image_folder", tmp_path / "in", tmp_path / "out")
+    assert os.listdir(tmp_path / "out") == ["image_folder"]
+    assert "other" in os.listdir(tmp_path / "out" / "image_folder")
 
 
 def test_prepared_sets_are_reused_unless_they_differ(tmp_path, stub_detector, capsys):
@@ -224,6 +233,7 @@ def test_prepared_sets_are_reused_unless_they_differ(tmp_path, stub_detector, ca
     with pytest.raises(ValueError, match=r"gone\.png"):
         prepare("image_folder", tmp_path / "one", tmp_path / "out", "n", overwrite=True)
     assert len(records(tmp_path / "out/image_folder/n/1.0.0", "subject_B")) == 1
+    assert os.listdir(tmp_path / "out/image_folder/n") == ["1.0.0"]
 
 
 def test_wrong_arguments_are_named(tmp_path):
@@ -231,12 +241,18 @@ def test_wrong_arguments_are_named(tmp_path):
         prepare("mnist")
     with pytest.raises(ValueError, match="`manual_dir` must name the folder of 'image_folder'"):
         prepare("image_folder")
-    with pytest.raises(ValueError, match="nowhere, which is not there"):
+    with pytest.raises(RequestError, match="nowhere, which is not there"):
         prepare("image_folder", tmp_path / "nowhere")
-    with pytest.raises(ValueError, match=r"`model_path` must name YuNet's \.onnx file"):
-        prepare("image_folder", tmp_path, tmp_path, "n", detector="yunet")
+    with pytest.raises(RequestError, match=r"must hold 'image_folder' .*, which is empty"):
+        prepare("image_folder", tmp_path)
     (tmp_path / "model.onnx").touch()
-    with pytest.raises(ValueError, match=r"model\.onnx, which OpenCV cannot load"):
+    with pytest.raises(RequestError, match="a file"):
+        prepare("image_folder", tmp_path / "model.onnx")
+    with pytest.raises(RequestError, match="config name must consist of letters"):
+        prepare("image_folder", tmp_path, tmp_path, "a/b")
+    with pytest.raises(RequestError, match=r"`model_path` must name YuNet's \.onnx file"):
+        prepare("image_folder", tmp_path, tmp_path, "n", detector="yunet")
+    with pytest.raises(ValueError, match=r"model\.onnx, which OpenCV cannot read"):
         prepare(
             *("image_folder", tmp_path, tmp_path, "n"),
             detector="yunet",
@@ -254,7 +270,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path, stub_detector, mon
     monkeypatch.setattr(frames.FaceStore, "record", full)
     with pytest.raises(OSError, match=r"^image_folder/n: cannot be written to .*out.*No space"):
         prepare("image_folder", tmp_path / "in", tmp_path / "out", "n")
-    assert os.listdir(tmp_path / "out/image_folder/n") == []
+    assert os.listdir(tmp_path) == ["in"]
 
 
 def test_a_data_folder_that_cannot_be_made(tmp_path, stub_detector):
@@ -268,7 +284,8 @@ def test_a_data_folder_that_cannot_be_made(tmp_path, stub_detector):
 KILLED = """
 import os, signal, sys
 from tfface.data.datasets import frames
-from tfface.data.datasets.prepare import prepare
+from tfface.data.datasets.prepare import RequestError, prepare
+from tfface.data.datasets.workplace import replacing, sole_maker
 
 add = frames.FaceStore.record
 def record(store, index):
@@ -295,6 +312,52 @@ def test_a_killed_build_leaves_nothing_that_looks_finished(tmp_path):
     assert all(name.startswith("incomplete.") for name in folders)
     report = prepare("image_folder", tmp_path / "in", tmp_path / "out", "n")
     assert report["kept"] == 5
+    assert os.listdir(tmp_path / "out/image_folder/n") == ["1.0.0"]
+
+
+def test_a_set_that_a_killed_build_was_replacing_is_put_back(tmp_path, stub_detector):
+    write_picture(tmp_path / "in" / "a.png", 100)
+    write_folder(tmp_path / "in", [{"path": "a.png", "subject": "A"}])
+    prepare("image_folder", tmp_path / "in", tmp_path / "out", "n")
+    folder = tmp_path / "out/image_folder/n"
+
+    class Killed(BaseException):
+        """Ends a process as a signal does, without a word of its own."""
+
+    with pytest.raises(Killed), replacing(folder / "1.0.0"):
+        (left,) = folder.iterdir()
+        shutil.copytree(left, tmp_path / "left" / left.name)
+        raise Killed
+    assert os.listdir(folder) == ["1.0.0"]
+    shutil.rmtree(folder)
+    shutil.copytree(tmp_path / "left", folder)  # as the kill left it
+    (folder / "incomplete.ABC_1.0.0").mkdir()
+    with sole_maker(folder / "1.0.0", when_busy=None):
+        assert os.listdir(folder) == ["1.0.0"]
+    assert len(records(folder / "1.0.0", "subject_A")) == 1
+
+
+@pytest.mark.slow
+def test_two_builds_at_once(tmp_path):
+    write_picture(tmp_path / "in" / "a.png", 100)
+    write_folder(tmp_path / "in", [{"path": "a.png", "subject": "A", **landmark_cells()}])
+    program = (
+        "import sys\n"
+        "from tfface.data.datasets.prepare import prepare\n"
+        "prepare('image_folder', sys.argv[1], sys.argv[2], 'n')\n"
+    )
+    command = [sys.executable, "-c", program, tmp_path / "in", tmp_path / "out"]
+    with alone_in(tmp_path / "out/image_folder/n"):
+        builds = [
+            subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) for _ in "ab"
+        ]
+        for build in builds:  # both have come to the point where one must wait
+            assert build.stdout.readline() == "image_folder/n: preparing\n"
+            assert "waiting for another process" in build.stdout.readline()
+    answers = [build.communicate()[0] for build in builds]
+    assert [build.returncode for build in builds] == [0, 0]
+    assert all("1 pictures read, 1 faces kept" in answer for answer in answers)
+    assert os.listdir(tmp_path / "out/image_folder/n") == ["1.0.0"]
 
 
 # The `tfds` command of 4.9.10 imports apache_beam and mlcroissant even where it uses neither (its

@@ -93,6 +93,10 @@ def test_some_landmarks_may_be_unknown(folder):
         ("path,subject\na.jpg,\n", "line 2, column subject: must not be empty."),
         ("path,subject\na.jpg,A\na.jpg,A\n", "line 3, column path: must stand once"),
         ("path,subject\na.jpg,A\na.jpg,B\n", "line 3, column path: must stand once"),
+        ("path,subject\na.jpg,A\n./a.jpg,A\n", "line 3, column path: must stand once"),
+        (f"path,subject\n{'x' * 300},A\n", "line 2, column path: must be a file."),
+        ("path,subject\na.jpg,A\0\n", "line 2: must be text. Received: a NUL character."),
+        ("path,subject,au01_c\na.jpg,A,1\n", "must be AU<number>_c or _r. Received: 'au01_c'."),
         ("path,subject\na.jpg,A,7\n", "line 2: must have 2 cells, as the header. Received: 3."),
         ("path,subject,subject\na.jpg,A,A\n", "header: column 'subject' must stand once"),
         ("path,subject,AU01_c\na.jpg,A,2\n", "line 2, column AU01_c: must be 1, 0 or empty."),
@@ -151,5 +155,5 @@ def test_not_utf8(folder):
 
 
 def test_no_labels_file(tmp_path):
-    with pytest.raises(ValueError, match=r"labels\.csv: must be there"):
+    with pytest.raises(ValueError, match=r"labels\.csv: must be a file. Received: no such"):
         read_labels(tmp_path)

@@ -7,6 +7,7 @@ import importlib
 import json
 import os
 import re
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,12 @@ import tensorflow_datasets as tfds
 from absl import logging
 
 from tfface.data.datasets.base import REPORT_NAME, PhotoConfig
+from tfface.data.datasets.workplace import replacing, sole_maker
 from tfface.data.detection import create_detector
+
+
+class RequestError(ValueError):
+    """Arguments of `prepare` that do not go together: what was asked is wrong, not the data."""
 
 
 def available() -> tuple[str, ...]:
@@ -55,13 +61,14 @@ def prepare(
         where the records are.
 
     Raises:
-        ValueError: For an unknown data set or variant, a folder that is not there, anything wrong
-            in the set's lists and labels, no face at all, or a prepared set of that name that was
-            made from another folder or other labels.
+        RequestError: For arguments that do not go together: an unknown data set or variant, a
+            folder that is not there or not needed, a detector's model file that is none.
+        ValueError: For anything wrong in the set's lists and labels (a line for each), no face at
+            all, or a prepared set of that name that was made from another folder or other labels.
         OSError: If `data_dir` cannot be written to or is full; nothing is left there then.
     """
     if name not in available():
-        raise ValueError(f"`name` must be one of {', '.join(available())}. Received: {name!r}.")
+        raise RequestError(f"`name` must be one of {', '.join(available())}. Received: {name!r}.")
     module = f"tfface.data.datasets.{name}.{name}_dataset_builder"
     builder_class = importlib.import_module(module).Builder
     manual_dir = _checked_folder(name, builder_class, manual_dir)
@@ -69,25 +76,13 @@ def prepare(
     with _quiet_tfds():  # which hints at configs that it does not know
         builder = builder_class(data_dir=data_dir, config=config)
     title = f"{name}/{builder.builder_config_name}"
-    if builder.data_path.exists() and not overwrite:
-        report = _read_report(builder)
-        _check_same_source(title, builder, report, manual_dir)
-        print(f"{title}: prepared already in {builder.data_path}", flush=True)
-    else:
+    if overwrite or not builder.data_path.exists():
         print(f"{title}: preparing", flush=True)
-        if manual_dir is not None and builder.data_path.exists():
-            builder.frames(
-                manual_dir
-            )  # bad lists must not cost the records that they would replace
-        download_config = tfds.download.DownloadConfig(
-            manual_dir=manual_dir,
-            download_mode=tfds.GenerateMode.REUSE_CACHE_IF_EXISTS
-            if overwrite
-            else tfds.GenerateMode.REUSE_DATASET_IF_EXISTS,
-        )
-        with _writing_to(builder.data_path, title), _quiet_tfds():
-            builder.download_and_prepare(download_config=download_config)
-        report = _read_report(builder)
+        _build(builder, title, manual_dir, overwrite)
+    else:
+        print(f"{title}: prepared already in {builder.data_path}", flush=True)
+    report = _read_report(builder)
+    _check_same_source(title, builder, report, manual_dir)
     print(
         f"{title}: {report['frames']} pictures read, {report['kept']} faces kept, "
         f"{len(report['without_face'])} without a face, {len(report['unreadable'])} unreadable; "
@@ -97,19 +92,43 @@ def prepare(
     return {**report, "directory": str(builder.data_path)}
 
 
+def _build(builder, title: str, manual_dir: Path | None, overwrite: bool) -> None:
+    """Makes the set, alone, unless somebody else did while this process waited."""
+
+    def say_busy():
+        print(f"{title}: waiting for another process that prepares it", flush=True)
+
+    with contextlib.ExitStack() as stack:
+        downloads = stack.enter_context(tempfile.TemporaryDirectory())  # TFDS wants a folder
+        stack.enter_context(_writing_to(builder.data_path, title))
+        stack.enter_context(sole_maker(builder.data_path, say_busy))
+        if builder.data_path.exists() and not overwrite:
+            return
+        stack.enter_context(replacing(builder.data_path))
+        stack.enter_context(_quiet_tfds())
+        builder.download_and_prepare(
+            download_dir=downloads,
+            download_config=tfds.download.DownloadConfig(manual_dir=manual_dir),
+        )
+
+
 def _checked_folder(name: str, builder_class, manual_dir) -> Path | None:
     """The delivered folder, absolute; None for a set that needs none."""
     if builder_class.MANUAL_DOWNLOAD_INSTRUCTIONS is None:
         if manual_dir is not None:
-            raise ValueError(f"`manual_dir` must be None for {name!r}. Received: {manual_dir}.")
+            raise RequestError(f"`manual_dir` must be None for {name!r}. Received: {manual_dir}.")
         return None
     if manual_dir is None:
-        raise ValueError(
+        raise RequestError(
             f"`manual_dir` must name the folder of {name!r} as it was delivered. Received: None."
         )
     if not Path(manual_dir).is_dir():
-        raise ValueError(
-            f"`manual_dir` must be a folder. Received: {manual_dir}, which is not there."
+        received = "a file" if Path(manual_dir).exists() else "which is not there"
+        raise RequestError(f"`manual_dir` must be a folder. Received: {manual_dir}, {received}.")
+    if not any(Path(manual_dir).iterdir()):
+        raise RequestError(
+            f"`manual_dir` must hold {name!r} as it was delivered. "
+            f"Received: {manual_dir}, which is empty."
         )
     return Path(manual_dir).resolve()
 
@@ -120,19 +139,22 @@ def _config(builder_class, config_name, manual_dir, detector, detector_model):
     if not issubclass(builder_class.builder_config_cls, PhotoConfig):
         name = config_name or next(iter(declared))
         if name not in declared:
-            raise ValueError(
+            raise RequestError(
                 f"`config_name` must be one of {', '.join(declared)}. Received: {config_name!r}."
             )
         return declared[name]
-    if detector == "yunet":
-        create_detector(detector, detector_model)  # a wrong model file stops here, not midway
-        detector_model = str(Path(detector_model).resolve())
     name = config_name or re.sub(r"[^0-9A-Za-z_.-]", "_", manual_dir.name)
-    wanted = PhotoConfig(name=name, detector=detector, detector_model=detector_model)
+    try:
+        if detector == "yunet":
+            create_detector(detector, detector_model)  # a wrong model file stops here, not midway
+            detector_model = str(Path(detector_model).resolve())
+        wanted = PhotoConfig(name=name, detector=detector, detector_model=detector_model)
+    except ValueError as error:
+        raise RequestError(error) from error
     if name not in declared:
         return wanted
     if (declared[name].detector, declared[name].detector_model) != (detector, detector_model):
-        raise ValueError(
+        raise RequestError(
             f"`config_name` must not be {name!r}, TFDS's own, with another detector. "
             f"Received: detector {detector!r}."
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import csv
 import dataclasses
+import io
 import math
 import os
 import re
@@ -49,8 +50,7 @@ def read_labels(folder: str | os.PathLike) -> Labels:
     (0 to 1), `expression` (a name), `AU01_c` ... (1, 0 or empty), `AU01_r` ... (0 to 5 or empty),
     `x_0` ... `x_67` and `y_0` ... `y_67` (pixels of that picture), `split` (train, validation or
     test: the set's own splits). Other columns, such as OpenFace's pose and gaze, are passed over,
-        and
-    so are the blanks that OpenFace puts before its names. An empty cell is an unknown label;
+    and so are the blanks that OpenFace puts before its names. An empty cell is an unknown label;
     nothing is guessed: an AU of which only the intensity is given has no presence.
 
     A picture without `sequence` is a sequence of its own; a sequence without `frame` is numbered in
@@ -68,7 +68,8 @@ def read_labels(folder: str | os.PathLike) -> Labels:
     """
     file = Path(folder) / LABELS_NAME
     if not file.is_file():
-        raise ValueError(f"{file}: must be there. Received: no such file.")
+        found = "a folder" if file.is_dir() else "no such file"
+        raise ValueError(f"{file}: must be a file. Received: {found}.")
     header, rows = _read_table(file)
     return _Reader(file, header).read(rows)
 
@@ -77,13 +78,16 @@ def _read_table(file: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
     """The header, and (line number, cells) of each row that is not blank."""
     try:
         with file.open(newline="", encoding="utf-8-sig") as stream:
-            reader = csv.reader(stream, strict=True)
-            header = [name.strip() for name in next(reader, [])]
-            rows = [
-                (reader.line_num, [cell.strip() for cell in cells]) for cells in reader if cells
-            ]
+            text = stream.read()
     except UnicodeDecodeError as error:
         raise ValueError(f"{file}: must be UTF-8 text ({error.reason}).") from error
+    if "\0" in text:
+        line = text[: text.index("\0")].count("\n") + 1
+        raise ValueError(f"{file}: line {line}: must be text. Received: a NUL character.")
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    try:
+        header = [name.strip() for name in next(reader, [])]
+        rows = [(reader.line_num, [cell.strip() for cell in cells]) for cells in reader if cells]
     except csv.Error as error:
         raise ValueError(f"{file}: line {reader.line_num}: must be CSV ({error}).") from error
     if not rows:
@@ -141,6 +145,9 @@ class _Reader:
                         f"header: columns {header[columns[key]]} and {name} are the same."
                     )
                 columns[key] = index
+            elif _AU_COLUMN.fullmatch(name.upper().replace("_C", "_c").replace("_R", "_r")):
+                # Labels that are passed over in silence would be missed much later.
+                self._problem(f"header: column must be AU<number>_c or _r. Received: {name!r}.")
         return columns
 
     def _check_header(self, header: list[str]) -> None:
@@ -165,6 +172,7 @@ class _Reader:
     ) -> tuple[Frame, str]:
         """One row as a frame, and its expression's name."""
         path = self._cell(cells, "path")
+        path = path and os.path.normpath(path)  # "./a.png" is "a.png", and must not stand twice
         subject = self._cell(cells, "subject")
         if not subject:
             self._problem(f"line {line}, column subject: must not be empty.")
@@ -193,7 +201,7 @@ class _Reader:
             self._problem(
                 f"{where}: must be a path inside {self._file.parent}. Received: {path!r}."
             )
-        elif not (self._file.parent / path).is_file():
+        elif not os.path.isfile(self._file.parent / path):  # false for too long a name as well
             self._problem(f"{where}: must be a file. Received: {path!r}, which is not there.")
         earlier = self._places[path]
         for other_line, other_subject in earlier:
