@@ -1,5 +1,6 @@
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,8 @@ from PIL import Image
 
 import tfface.data.detection
 import tfface.data.photos
+import tfface.plots
+from tfface.atomic import written_aside
 from tfface.cli import main
 from tfface.data.detection import Face
 from tfface.data.photos import PhotoError
@@ -147,7 +150,12 @@ def test_restore_writes_the_photo_and_a_side_by_side(workplace, capsys):
     assert restored.shape == before.shape
     np.testing.assert_array_equal(restored[:, :10], before[:, :10])  # beside the face
     assert (restored[60:80, 70:90] != before[60:80, 70:90]).any()
-    assert load(workplace / "out" / "anna_side_by_side.png").shape == (128, 3 * 128 + 8, 3)
+    side_by_side = load(workplace / "out" / "anna_side_by_side.png")[..., :3]
+    height, width = side_by_side.shape[:2]
+    assert height > 256 and width > 3 * 256  # a title, and one row of three faces
+    before, low, after = (side_by_side[-250:-10, x : x + 240] for x in (10, 271, 532))
+    assert (before != low).any()
+    np.testing.assert_array_equal(low, after)  # this generator enlarges pixels, as the sheet does
     streams = capsys.readouterr()
     assert streams.err == ""
     assert streams.out == (f"{photo}: 1 face, out/anna_restored.png out/anna_side_by_side.png\n")
@@ -198,6 +206,23 @@ def test_bad_photos_are_named_and_the_others_go_on(workplace, capsys):
     assert outputs(workplace / "out") == ["whole_restored.png", "whole_side_by_side.png"]
 
 
+def test_of_a_folder_every_picture_is_restored(workplace, capsys):
+    save(workplace / "album" / "b.PNG")
+    save(workplace / "album" / "a.jpg")
+    save(workplace / "album" / "below" / "c.png")
+    (workplace / "album" / "notes.txt").write_text("no picture, and not named as one")
+    assert main(["restore", "album", "-o", "out"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(":")[0] for line in lines[:-1]] == ["album/a.jpg", "album/b.PNG"]
+    assert lines[-1] == "2 of 2 photos restored"
+
+    assert main(["restore", "album", "-o", "album"]) == 2
+    assert "-o album: must be another folder" in one_error_line(capsys)
+    (workplace / "empty").mkdir()
+    assert main(["restore", "empty", "-o", "out"]) == 2
+    assert "empty: a folder without pictures" in one_error_line(capsys)
+
+
 def test_exit_code_1_if_no_photo_worked(workplace, capsys):
     save(workplace / "nobody.png", 0)
     assert main(["restore", "nobody.png", "-o", "out"]) == 1
@@ -228,8 +253,9 @@ def test_mask_of_another_size_or_no_picture(workplace, capsys):
 def test_output_folder_that_cannot_be_written(workplace, capsys, monkeypatch):
     photo = save(workplace / "anna.png")
     (workplace / "file").write_text("")
-    assert main(["restore", photo, "-o", "file/out"]) == 1
-    assert "-o file/out: cannot be written (" in one_error_line(capsys)
+    for folder in ("file/out", "file"):
+        assert main(["restore", photo, "-o", folder]) == 1
+        assert f"-o {folder}: cannot be written (Not a directory)" in one_error_line(capsys)
 
     def full(path, image):
         raise PhotoError(f"{path}: cannot be written (No space left on device).")
@@ -237,6 +263,32 @@ def test_output_folder_that_cannot_be_written(workplace, capsys, monkeypatch):
     monkeypatch.setattr(tfface.data.photos, "write_photo", full)
     assert main(["restore", photo, photo, "-o", "out"]) == 1
     assert "out/anna_restored.png: cannot be written (No space" in one_error_line(capsys)
+
+    monkeypatch.undo()
+    monkeypatch.chdir(workplace)
+
+    def full_at_the_second(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(tfface.plots, "image_grid", full_at_the_second)
+    monkeypatch.setattr(tfface.data.detection, "create_detector", lambda *_: BrightFaces())
+    assert main(["restore", photo, photo, "-o", "out"]) == 1
+    assert "out/anna_side_by_side.png: cannot be written (No space" in one_error_line(capsys)
+
+
+def test_killed_as_interrupted(workplace, capsys, monkeypatch):
+    def killed(path, image):
+        with written_aside(path) as aside:
+            aside.write_bytes(b"half")
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    photo = save(workplace / "anna.png")
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(tfface.data.photos, "write_photo", killed)
+    assert main(["restore", photo, "-o", "out"]) == 130
+    assert one_error_line(capsys) == "tfface restore: interrupted"
+    assert outputs(workplace / "out") == []
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 def test_model_that_is_none(workplace, capsys):

@@ -1,8 +1,11 @@
 """The `tfface` command."""
 
 import argparse
+import contextlib
 import importlib.metadata
+import signal
 import sys
+import threading
 
 from tfface.commands import export, prepare, restore
 from tfface.commands.startup import CommandError
@@ -47,7 +50,8 @@ def main(argv=None):
     """
     args = _parser().parse_args(argv)
     try:
-        return args.run(args)
+        with _terminated_like_interrupted():
+            return args.run(args)
     except CommandError as error:
         for line in error.lines:
             print(f"tfface {args.verb}: error: {line}", file=sys.stderr)
@@ -55,6 +59,19 @@ def main(argv=None):
     except KeyboardInterrupt:
         print(f"tfface {args.verb}: interrupted", file=sys.stderr)
         return 130
+
+
+@contextlib.contextmanager
+def _terminated_like_interrupted():
+    """Lets `kill` end a command as Ctrl-C does: what it has half written is removed."""
+    if threading.current_thread() is not threading.main_thread():  # signals are that one's alone
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _parser():

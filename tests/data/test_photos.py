@@ -142,7 +142,7 @@ def test_unreadable_files_give_one_line_that_names_the_file(tmp_path, name, cont
         ("x" * 300, "no such file"),
         (".", "a folder"),
         ("clip.mp4", "a video; save its frames"),
-        ("notes.txt", "another kind of file"),
+        ("notes.txt", "none, or a damaged one"),
     ],
 )
 def test_what_is_no_picture_is_called_what_it_is(tmp_path, name, received):

@@ -77,8 +77,6 @@ def test_photo_without_a_face_comes_back_as_it_was(nearest_generator):
     np.testing.assert_array_equal(result.photo, scene)
     assert result.photo is not scene
     assert result.faces == () and result.restored.shape == (0, 128, 128, 3)
-    with pytest.raises(ValueError, match="needs a face"):
-        result.side_by_side()
 
 
 def test_what_covers_a_face_has_no_influence(mask_aware_generator):
@@ -118,21 +116,6 @@ def test_points_that_are_no_face_are_left_out(nearest_generator):
     nowhere = Face((0, 0, 9, 9), np.full((5, 2), 50, np.float32), 0.9)
     predictor = RestorationPredictor(nearest_generator, KnownFaces(nowhere, face_at(20, 30)))
     assert len(predictor(photo()).faces) == 1
-
-
-def test_side_by_side_shows_before_input_after(nearest_generator):
-    predictor = RestorationPredictor(
-        nearest_generator, KnownFaces(face_at(20, 30), face_at(200, 90))
-    )
-    result = predictor(photo())
-    picture = result.side_by_side()
-    assert picture.shape == (2 * 128 + 4, 3 * 128 + 2 * 4, 3) and picture.dtype == np.uint8
-    second = picture[132:] / 255
-    np.testing.assert_allclose(second[:, :128], result.crops[1], atol=0.5 / 255 + 1e-6)
-    shown = result.inputs[1].repeat(8, axis=0).repeat(8, axis=1)
-    np.testing.assert_allclose(second[:, 132:260], shown, atol=0.5 / 255 + 1e-6)
-    np.testing.assert_allclose(second[:, 264:], result.restored[1], atol=0.5 / 255 + 1e-6)
-    assert (picture[128:132] == 255).all()
 
 
 def test_model_file_and_savedmodel_agree_with_the_model(tmp_path, mask_aware_generator):

@@ -4,6 +4,9 @@ import sys
 import tempfile
 from pathlib import Path
 
+from tqdm import tqdm
+
+from tfface.atomic import make_folder
 from tfface.commands.startup import CommandError, load_tensorflow
 
 MODELS = Path("savedmodels/restoration")
@@ -11,14 +14,14 @@ MODELS = Path("savedmodels/restoration")
 EXAMPLES = """\
 examples:
   tfface restore portrait.jpg -o restored
-  tfface restore album/*.jpg -o restored --model runs/quickstart/generator.keras
+  tfface restore album -o restored --model runs/quickstart/generator.keras
   tfface restore scarf.png --mask scarf_mask.png -o restored
 
 For each photo with a face there will be in DIR:
   <photo>_restored.png       the photo, its faces restored and laid back in place
   <photo>_side_by_side.png   one row a face: as it was, what the network saw, restored
-A photo that cannot be read or has no face is named, and the others go on; the exit code is 1 if
-none worked.
+Of a folder, every picture in it (not in folders below) is taken. A photo that cannot be read or has
+no face is named, and the others go on; the exit code is 1 if none worked.
 """
 
 
@@ -32,7 +35,9 @@ def add_parser(verbs, **options):
         epilog=EXAMPLES,
         **options,
     )
-    parser.add_argument("photos", nargs="+", metavar="PHOTO", type=Path, help="picture file")
+    parser.add_argument(
+        "photos", nargs="+", metavar="PHOTO", type=Path, help="picture file, or folder of pictures"
+    )
     parser.add_argument(
         "-o", "--out", required=True, metavar="DIR", type=Path, help="folder for the pictures"
     )
@@ -79,15 +84,21 @@ def run(args):
     """Restores the photos; returns the exit code."""
     check_detector_options(args)
     _check_model(args.model)
-    _check_out(args.out)
-    load_tensorflow()
+    photos = _photos(args.photos, args.out)
     mask = None if args.mask is None else _read_mask(args.mask)
+    _check_out(args.out)
+    if sys.stderr.isatty():
+        _say("loading the model and the face detector")
+    load_tensorflow()
     predictor = _predictor(args)
     done = 0
-    for photo, name in zip(args.photos, _names(args.photos, args.out), strict=True):
-        done += _restore_one(predictor, photo, mask, args.out / name)
-    if len(args.photos) > 1:
-        print(f"{done} of {len(args.photos)} photos restored")
+    # disable=None: a bar on a terminal, nothing elsewhere.
+    with tqdm(total=len(photos), unit=" photos", disable=None if len(photos) > 1 else True) as bar:
+        for photo, name in zip(photos, _names(photos, args.out), strict=True):
+            done += _restore_one(predictor, photo, mask, args.out / name)
+            bar.update()
+    if len(photos) > 1:
+        print(f"{done} of {len(photos)} photos restored")
     return 0 if done else 1
 
 
@@ -113,10 +124,9 @@ def _restore_one(predictor, path, mask, stem):
         _say(f"{path}: no face found")
         return False
     restored, side_by_side = f"{stem}_restored.png", f"{stem}_side_by_side.png"
-    _write(restored, result.photo)
-    _write(side_by_side, result.side_by_side())
+    _write(result, restored, side_by_side)
     count = len(result.faces)
-    print(f"{path}: {count} face{'s' if count > 1 else ''}, {restored} {side_by_side}", flush=True)
+    _say(f"{path}: {count} face{'s' if count > 1 else ''}, {restored} {side_by_side}", sys.stdout)
     return True
 
 
@@ -146,7 +156,7 @@ def _check_model(model):
 def _check_out(folder):
     """Makes the output folder and sees that it can be written, before an hour's work is done."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         with tempfile.NamedTemporaryFile(dir=folder):
             pass
     except OSError as error:
@@ -161,6 +171,28 @@ def _read_mask(path):
         return read_photo(path).mean(axis=-1) >= 128
     except PhotoError as error:
         raise CommandError(f"--mask {error}", code=2) from error
+
+
+def _photos(paths, out):
+    """The photos named, and of each folder named those in it, in the order of their names."""
+    from tfface.data.photos import is_picture_name
+
+    photos = []
+    for path in paths:
+        if not path.is_dir():
+            photos.append(path)
+            continue
+        if path.resolve() == out.resolve():
+            raise CommandError(
+                f"-o {out}: must be another folder than that of the photos, or the next time its "
+                "pictures would be restored as well",
+                code=2,
+            )
+        found = sorted(file for file in path.iterdir() if file.is_file() and is_picture_name(file))
+        if not found:
+            raise CommandError(f"{path}: a folder without pictures", code=2)
+        photos += found
+    return photos
 
 
 def _names(photos, out):
@@ -179,14 +211,27 @@ def _names(photos, out):
     return names
 
 
-def _write(path, picture):
+def _write(result, restored, side_by_side):
     from tfface.data.photos import PhotoError, write_photo
+    from tfface.plots import image_grid
 
+    low_size, size = result.inputs.shape[1], result.restored.shape[1]
     try:
-        write_photo(path, picture)
-    except PhotoError as error:  # a full disk stays full: the photos to come would fail as well
+        write_photo(restored, result.photo)
+        image_grid(
+            list(zip(result.crops, result.inputs, result.restored, strict=True)),
+            ["Photo", f"Input {low_size}x{low_size}", f"Restored {size}x{size}"],
+            side_by_side,
+        )
+    # A full disk stays full: the photos to come would fail as well.
+    except PhotoError as error:
         raise CommandError(error) from error
+    except OSError as error:
+        raise CommandError(f"{side_by_side}: cannot be written ({error.strerror})") from error
 
 
-def _say(line):
-    print(" ".join(str(line).split()), file=sys.stderr, flush=True)
+def _say(line, stream=None):
+    """Writes one line, to the error stream if no other is named, above any progress bar."""
+    stream = stream or sys.stderr
+    tqdm.write(" ".join(str(line).split()), file=stream)
+    stream.flush()

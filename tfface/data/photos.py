@@ -79,9 +79,11 @@ def read_photo(path: str | os.PathLike, max_pixels: int = 100_000_000) -> np.nda
     except UnidentifiedImageError as error:
         # By the name alone: what else a file may be is not this program's to find out.
         video = (mimetypes.guess_type(path)[0] or "").startswith("video/")
+        received = (
+            "a video; save its frames as pictures first" if video else "none, or a damaged one"
+        )
         raise PhotoError(
-            f"{path}: must be a picture ({', '.join(FORMATS)}). Received: "
-            + ("a video; save its frames as pictures first." if video else "another kind of file.")
+            f"{path}: must be a picture ({', '.join(FORMATS)}). Received: {received}."
         ) from error
     except _DECODER_ERRORS as error:
         reason = " ".join(str(error).split()) or type(error).__name__
@@ -105,16 +107,20 @@ def write_photo(path: str | os.PathLike, image: np.ndarray) -> None:
         raise PhotoError(
             f"{path}: `image` must be a (height, width, 3) uint8 array. Received: {received}."
         )
-    kind = Image.registered_extensions().get(path.suffix.lower())
-    if kind not in FORMATS:
+    if not is_picture_name(path):
         raise PhotoError(
             f"{path}: must end in a picture format (.png, .jpg). Received: {path.suffix!r}."
         )
     try:
         with written_aside(path) as aside:
-            Image.fromarray(image).save(aside, format=kind, quality=95)
+            Image.fromarray(image).save(aside, quality=95)
     except OSError as error:
         raise PhotoError(f"{path}: cannot be written ({error.strerror or error}).") from error
+
+
+def is_picture_name(path: str | os.PathLike) -> bool:
+    """Whether a file's name ends as pictures do that `read_photo` reads (.jpg, .PNG ...)."""
+    return Image.registered_extensions().get(Path(path).suffix.lower()) in FORMATS
 
 
 @contextlib.contextmanager

@@ -45,29 +45,6 @@ class RestoredPhoto:
     masks: np.ndarray
     restored: np.ndarray
 
-    def side_by_side(self):
-        """One row a face: as it was, what the network saw, restored.
-
-        Returns:
-            (n (H + gap) - gap, 3 H + 2 gap, 3) uint8 picture.
-
-        Raises:
-            ValueError: If there is no face.
-        """
-        if not self.faces:
-            raise ValueError("A picture side by side needs a face. Received: a photo without one.")
-        size = self.crops.shape[1]
-        gap = max(2, size // 32)
-        zoom = size // self.inputs.shape[1]
-        seen = self.inputs.repeat(zoom, axis=1).repeat(zoom, axis=2)
-        columns = [_as_uint8(column) for column in (self.crops, seen, self.restored)]
-        upright = np.full((size, gap, 3), 255, np.uint8)
-        lying = np.full((gap, 3 * size + 2 * gap, 3), 255, np.uint8)
-        rows = []
-        for before, low, after in zip(*columns, strict=True):
-            rows += [lying, np.concatenate([before, upright, low, upright, after], axis=1)]
-        return np.concatenate(rows[1:])
-
 
 class RestorationPredictor:
     """Restores the faces of photos with a trained model.
