@@ -265,6 +265,11 @@ def test_bad_arguments_are_named():
         duel(gradient_clip=0.0)
 
 
+def test_xla_on_two_devices_is_refused(two_devices):
+    with two_devices.scope(), pytest.raises(ValueError, match="one device. Received: 2 replicas"):
+        duel(jit_compile=True)
+
+
 def test_gradient_penalty_of_a_linear_critic():
     """D(x) = sum of a * x has the gradient a everywhere, so the penalty is (||a|| - 1)^2."""
     inputs = keras.Input((2, 2, 1))

@@ -11,9 +11,8 @@ return self.track(pixel_loss=pixel_loss, adversarial_loss=adversarial_loss)
 ```
 
 Everything that is mechanics lives here, once: gradient tapes, loss scaling under float16, averaging
-    over
-replicas, clipping, update ratios, XLA, several steps an execution, saving and resuming. It works
-the same on one device, under `MirroredStrategy` and under `MultiWorkerMirroredStrategy`.
+over replicas, clipping, update ratios, XLA, several steps an execution, saving and resuming. It
+works the same on one device, under `MirroredStrategy` and under `MultiWorkerMirroredStrategy`.
 """
 
 import contextlib
@@ -75,16 +74,12 @@ class AdversarialModel(keras.Model):
         self._host_step = None
         self.built = True
 
-    # -- what a train_step says
-    # ------------------------------------------------------------------------------
-
     def due(self, player):
         """Whether `player` learns in the step that runs: true in every `periods[player]`-th step.
 
         A Python bool, fixed when the step is traced: the loop traces one graph for each pattern of
-            players
-        that learn together, so no branch is left in the graph (a merge of replicas inside one is
-        impossible).
+        players that learn together, so no branch is left in the graph (a merge of replicas inside
+        one is impossible).
         """
         return player in self._recording.due
 
@@ -92,10 +87,9 @@ class AdversarialModel(keras.Model):
         """One optimizer step of `player` down its gradient of `loss`.
 
         The gradient is that of the mean over the global batch: each replica's loss is the mean over
-            its own
-        share, and shares are of equal size. Under float16 the loss is scaled up before the gradient
-        is taken and the gradient scaled down again, steps with overflowing gradients being left
-        out.
+        its own share, and shares are of equal size (`share` mends a mean over known labels, whose
+        numbers differ). Under float16 the loss is scaled up before the gradient is taken and the
+        gradient scaled down again, steps with overflowing gradients being left out.
 
         Args:
             player: Name of the player.
@@ -114,6 +108,22 @@ class AdversarialModel(keras.Model):
                 )
             optimizer.apply(gradients, variables)
 
+    def share(self, count):
+        """How much of `count` this replica holds, the average replica being 1.
+
+        A mean over known labels, which may be few on one replica and many on another, becomes times
+        this the replica's part of the mean over the global batch.
+
+        Args:
+            count: Scalar, such as the number of known labels in this replica's batch.
+
+        Returns:
+            Scalar: 1 on one device; 0 where no replica has any.
+        """
+        context = tf.distribute.get_replica_context()
+        total = context.all_reduce(tf.distribute.ReduceOp.SUM, count)
+        return tf.math.divide_no_nan(count * context.num_replicas_in_sync, total)
+
     def track(self, **figures):
         """Adds this step's figures to their running means and returns all means to report."""
         for tracker in self.trackers:
@@ -122,8 +132,7 @@ class AdversarialModel(keras.Model):
         return {tracker.name: tracker.result() for tracker in self.trackers}
 
     def _clip(self, gradients, limit, replicas):
-        # The norm is that of the global batch's gradient; the optimizer sums over replicas once
-        # more.
+        # The norm is the global batch's gradient's; the optimizer sums over replicas once more.
         if replicas > 1:
             summed = tf.distribute.get_replica_context().all_reduce(
                 tf.distribute.ReduceOp.SUM, gradients
@@ -132,9 +141,6 @@ class AdversarialModel(keras.Model):
             limit = limit / replicas
         clipped, _ = tf.clip_by_global_norm(gradients, limit)
         return clipped
-
-    # -- compile -----------------------------------------------------------------------------------
-    # ------------
 
     def compile(
         self,
@@ -151,14 +157,15 @@ class AdversarialModel(keras.Model):
                 weights give its optimizer `use_ema=True, ema_momentum=0.999`, and read them through
                 `averaged`. A player that computes in float16 gets dynamic loss scaling.
             gradient_clip: Largest global norm of a player's gradient, or None for no clipping.
-            jit_compile: Whether XLA compiles the step.
+            jit_compile: Whether XLA compiles the step; on one device only, since XLA has no way to
+                sum over the replicas of `tf.distribute` (Keras' own `fit` leaves it out there).
             steps_per_execution: Steps run by one call into TensorFlow. A data set that ends within
                 an execution ends the epoch there.
             run_eagerly: Runs steps without tracing, to debug them.
 
         Raises:
-            ValueError: If the optimizers' names are not the players', or `gradient_clip` is not
-                positive.
+            ValueError: If the optimizers' names are not the players', `gradient_clip` is not
+                positive, or `jit_compile` is asked for on several devices.
         """
         if set(optimizers) != set(self.player_names):
             raise ValueError(
@@ -167,6 +174,9 @@ class AdversarialModel(keras.Model):
             )
         if gradient_clip is not None and not gradient_clip > 0:
             raise ValueError(f"`gradient_clip` must be positive or None. Received: {gradient_clip}")
+        replicas = self.distribute_strategy.num_replicas_in_sync
+        if jit_compile and replicas > 1:
+            raise ValueError(f"`jit_compile` works on one device. Received: {replicas} replicas")
         super().compile(
             optimizer=None,
             jit_compile=jit_compile,
@@ -205,9 +215,6 @@ class AdversarialModel(keras.Model):
             for name, optimizer in config.pop("optimizers").items()
         }
         self.compile(optimizers, **config)
-
-    # -- the loop
-    # ----------------------------------------------------------------------------------------------
 
     def fit(self, *args, **kwargs):
         """`keras.Model.fit`. A resumed model goes on with the update pattern of its own `step`."""
@@ -283,8 +290,7 @@ class AdversarialModel(keras.Model):
         """Nothing to do: networks are built. Keras' own fails under several workers (#20585)."""
 
     def _get_metrics_result_or_logs(self, logs):
-        # The metrics hold the whole epoch of all replicas; a step's logs only what its replica has
-        # seen.
+        # Metrics hold the whole epoch of all replicas; a step's logs what its replica has seen.
         metrics = {metric.name: metric for metric in self.metrics}
         return {
             name: metrics[name].result() if name in metrics else log for name, log in logs.items()
@@ -298,9 +304,6 @@ class AdversarialModel(keras.Model):
     def test_metrics(self):
         """The metrics that `test_step` updates; a subclass overrides it."""
         return []
-
-    # -- keeping -----------------------------------------------------------------------------------
-    # ------------
 
     def checkpoint(self):
         """All that training needs to go on as if never stopped, as a `tf.train.Checkpoint`."""

@@ -33,7 +33,7 @@ class RunConfig:
     precision: Literal["float32", "mixed_float16", "mixed_bfloat16"] = "float32"
     """Number format of the networks; losses and weights stay float32."""
     jit_compile: bool = False
-    """Compile the training step with XLA."""
+    """Compile the training step with XLA; on one device only."""
     strategy: Literal["auto", "single", "mirrored", "multi_worker"] = "auto"
     """Devices: auto takes multi_worker where TF_CONFIG is set, mirrored where there are several
     GPUs, else single."""
@@ -57,8 +57,8 @@ class DataConfig:
     manual_dir: str | None = None
     """The data set as its owner delivers it, if it has yet to be prepared."""
     protocol: str = "shares:0.7-0-0.3"
-    """How subjects are dealt into training, validation and test: bp4d_3fold, disfa_3fold, kfold:K
-    or shares:A-B-C."""
+    """How subjects are dealt into training, validation and test: bp4d_3fold, disfa_3fold, kfold:K,
+    shares:A-B-C, or own for a set that comes dealt."""
     fold: NonNegativeInt = 0
     """Which fold of the protocol is the test."""
     cache: bool = True

@@ -37,7 +37,8 @@ class Run:
         system: Name of the system.
 
     Raises:
-        UsageError: If the folder holds a run of another system or of another config.
+        UsageError: If the folder holds a run of another system or of another config, or this
+            machine does not have the devices asked for.
     """
 
     def __init__(self, config, system):
@@ -49,6 +50,9 @@ class Run:
             tf.config.experimental.enable_op_determinism()
         keras.config.set_dtype_policy(config.precision)
         self.strategy = make_strategy(config.strategy)
+        replicas = self.strategy.num_replicas_in_sync
+        if config.jit_compile and replicas > 1:
+            raise UsageError(f"jit_compile works on one device. Received: {replicas} replicas")
         self.is_chief = is_chief(self.strategy)
 
     def _check_folder(self):

@@ -205,6 +205,24 @@ def test_the_classifier_learns_and_skips_missing_labels():
     assert np.isfinite(last) and last < first
 
 
+def test_two_devices_weigh_known_labels_alike(two_devices):
+    """One device of the two has three of four faces' labels missing."""
+    labels = np.array([[1, 0], [0, 1], [np.nan, 1], [np.nan, np.nan]], "float32")
+    batches = tf.data.Dataset.from_tensors({"face": FACES[:4], "au": labels}).repeat()
+
+    def trained(batches):
+        model = ActionUnitTraining(linear(2, 5, "c"))
+        model.compile({"classifier": keras.optimizers.SGD(0.01)})
+        history = model.fit(batches, steps_per_epoch=2, shuffle=False, verbose=0).history
+        return [history["loss"][0], *(w.numpy() for w in model.classifier.weights)]
+
+    one = trained(batches)
+    with two_devices.scope():
+        two = trained(batches)
+    for a, b in zip(one, two, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-5)
+
+
 def test_bad_arguments_are_named():
     with pytest.raises(ValueError, match=r"`expression_weight` above 0 needs a `classifier`"):
         restorer(classifier=None)

@@ -126,6 +126,7 @@ def test_no_run_folder_is_named(run):
         (["--classifier_training.dataset", "no_such_set"], "no_such_set"),
         (["--data.dataset", "image_folder/plain"], "classifier_training.path"),
         (["--strategy", "multi_worker"], "TF_CONFIG"),
+        (["--strategy", "mirrored", "--jit_compile", "true"], "jit_compile works on one device"),
     ],
 )
 def test_what_cannot_be_is_said_before_anything_is_trained(run, tmp_path, monkeypatch, flags, said):

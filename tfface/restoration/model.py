@@ -15,6 +15,8 @@ PENALTY_WEIGHT = 10.0
 class ActionUnitTraining(AdversarialModel):
     """Trains the AU classifier by itself, before the generator sees it.
 
+    The loss is the mean over the labels that are known in the global batch.
+
     Args:
         classifier: Maps faces to AU logits.
         class_weights: Weight of each AU's present class against its absent one, or None for 1.
@@ -30,6 +32,7 @@ class ActionUnitTraining(AdversarialModel):
     def train_step(self, batch):
         logits = self.classifier(batch["face"], training=True)
         loss = masked_binary_crossentropy(batch["au"], logits, self.class_weights)
+        loss *= self.share(ops.sum(ops.cast(~ops.isnan(batch["au"]), "float32")))
         self.update("classifier", loss)
         return self.track(loss=loss)
 
