@@ -6,12 +6,15 @@ one description of a face gives the same face at any resolution and in any windo
 """
 
 import dataclasses
+import functools
 
 import cv2
 import numpy as np
 
 # Noise covers this square of face space, whatever window of it a canvas shows.
 _NOISE_LOW, _NOISE_HIGH = -1.5, 2.5
+
+_STROKE_BLOCK = 60_000  # products computed at once, which fit in a processor's cache
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,9 +49,7 @@ class Canvas:
 
     def axes(self):
         """Returns the pixels' face coordinates: x of shape (1, width), y of shape (height, 1)."""
-        x = self.left + (np.arange(self.width, dtype=np.float32) + 0.5) / self.resolution
-        y = self.top + (np.arange(self.height, dtype=np.float32) + 0.5) / self.resolution
-        return x[None, :].astype(np.float32), y[:, None].astype(np.float32)
+        return _axes(self)
 
     def to_pixels(self, points):
         """Returns pixel coordinates (origin at a pixel's centre) of (..., 2) face coordinates."""
@@ -64,6 +65,15 @@ class Canvas:
         columns = slice(max(0, int(np.floor(x0))), max(0, min(self.width, int(np.ceil(x1)) + 1)))
         rows = slice(max(0, int(np.floor(y0))), max(0, min(self.height, int(np.ceil(y1)) + 1)))
         return rows, columns
+
+
+@functools.lru_cache(maxsize=16)
+def _axes(canvas):
+    x = canvas.left + (np.arange(canvas.width, dtype=np.float32) + 0.5) / canvas.resolution
+    y = canvas.top + (np.arange(canvas.height, dtype=np.float32) + 0.5) / canvas.resolution
+    x, y = x[None, :].astype(np.float32), y[:, None].astype(np.float32)
+    x.flags.writeable = y.flags.writeable = False  # everybody gets the same two
+    return x, y
 
 
 def blob(canvas, center, spread, angle=0.0):
@@ -113,12 +123,14 @@ def add_stroke(field, canvas, points, spread, height, taper=0.5):
     if x.size == 0 or y.size == 0:
         return
     factor = np.float32(-0.5 / spread**2)
-    # exp is separable: one outer product a sample.
+    # exp is separable: one outer product a sample, of many samples at once where they are small.
     across = np.exp(factor * (samples[:, 0:1] - x[None]) ** 2)
     down = np.exp(factor * (samples[:, 1:2] - y[None]) ** 2) * weights[:, None].astype(np.float32)
     crest = np.zeros((y.size, x.size), np.float32)
-    for column_profile, row_profile in zip(across, down, strict=True):
-        np.maximum(crest, row_profile[:, None] * column_profile[None, :], out=crest)
+    step = max(1, _STROKE_BLOCK // crest.size)
+    for k in range(0, count, step):
+        block = down[k : k + step, :, None] * across[k : k + step, None, :]
+        np.maximum(crest, block.max(axis=0), out=crest)
     field[rows, columns] += np.float32(height) * crest
 
 
@@ -152,14 +164,23 @@ def filled(canvas, polygon, softness):
 def curve(points, count):
     """Returns `count` points on a Catmull-Rom curve through the given (n, 2) points."""
     points = np.asarray(points, np.float32)
-    padded = np.concatenate([2 * points[:1] - points[1:2], points, 2 * points[-1:] - points[-2:-1]])
-    position = np.linspace(0.0, len(points) - 1.0, count)
-    start = np.minimum(position.astype(int), len(points) - 2)
-    t = (position - start)[:, None].astype(np.float32)
-    a, b, c, d = (padded[start + k] for k in range(4))
-    return 0.5 * (
+    return _curve_weights(len(points), count) @ points
+
+
+@functools.lru_cache(maxsize=1024)
+def _curve_weights(n, count):
+    """Returns the (count, n) weights of n control points in each point of a curve."""
+    ends = np.zeros((n + 2, n))  # the curve begins and ends as straight as its first and last part
+    ends[1:-1] = np.eye(n)
+    ends[0, :2], ends[-1, -2:] = (2, -1), (-1, 2)
+    position = np.linspace(0.0, n - 1.0, count)
+    start = np.minimum(position.astype(int), n - 2)
+    t = (position - start)[:, None]
+    a, b, c, d = (ends[start + k] for k in range(4))
+    weights = 0.5 * (
         2 * b + (c - a) * t + (2 * a - 5 * b + 4 * c - d) * t**2 + (3 * b - a - 3 * c + d) * t**3
     )
+    return weights.astype(np.float32)
 
 
 def noise(canvas, seed, wavelength):

@@ -127,15 +127,17 @@ def unturn(points, depth_at, nuisance, rounds=5):
     x, y = cr * x + sr * y, cr * y - sr * x
     cy, sy = np.float32(np.cos(nuisance.yaw)), np.float32(np.sin(nuisance.yaw))
     cp, sp = np.float32(np.cos(nuisance.pitch)), np.float32(np.sin(nuisance.pitch))
-    frontal = np.stack([x, y], axis=-1)
+    frontal = np.empty(points.shape, np.float32)
+    u, v = x, y
+    frontal[..., 0], frontal[..., 1] = u + _PIVOT[0], v + _PIVOT[1]
     if nuisance.yaw == 0 and nuisance.pitch == 0:
-        return frontal + _PIVOT
+        return frontal
     for _ in range(rounds):
-        z = depth_at(frontal + _PIVOT) - np.float32(_PIVOT_DEPTH)
+        z = depth_at(frontal) - np.float32(_PIVOT_DEPTH)
         u = (x - sy * z) / cy
         v = (y - sp * (cy * z - sy * u)) / cp
-        frontal = np.stack([u, v], axis=-1)
-    return frontal + _PIVOT
+        frontal[..., 0], frontal[..., 1] = u + _PIVOT[0], v + _PIVOT[1]
+    return frontal
 
 
 def light_on_face(nuisance):

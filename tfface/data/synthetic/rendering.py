@@ -138,7 +138,8 @@ def draw(drawn, intensities, nuisance, window):
     trace = trace_back(drawn.smooth_depth, drawn.mouth, upper, lower, nuisance, window)
 
     sampled = fields.sample_at(drawn.canvas, drawn.color, trace.place)
-    color, gloss = np.ascontiguousarray(sampled[..., :3]), sampled[..., 3].copy()
+    # OpenCV takes channels apart several times faster than NumPy.
+    color, gloss = cv2.cvtColor(sampled, cv2.COLOR_RGBA2RGB), cv2.extractChannel(sampled, 3)
     alpha = fields.sample_at(drawn.canvas, drawn.alpha, trace.place)
     relief = _expressed_depth(drawn, intensities)
     depth = fields.sample_at(drawn.canvas, relief, trace.place)

@@ -94,8 +94,11 @@ def develop(picture, nuisance, resolution):
     if nuisance.noise:
         rng = np.random.default_rng((nuisance.seed, 2))
         height, width = picture.shape[:2]
-        rows = (np.arange(height) + rng.integers(_GRAIN)) % _GRAIN
-        columns = (np.arange(width) + rng.integers(_GRAIN)) % _GRAIN
-        grain = np.take(np.take(_grain(), rows, axis=0), columns, axis=1)
+        grain = _grain()
+        if max(height, width) > _GRAIN:
+            grain = np.tile(grain, (-(-height // _GRAIN), -(-width // _GRAIN), 1))
+        top = rng.integers(grain.shape[0] - height + 1)
+        left = rng.integers(grain.shape[1] - width + 1)
+        grain = grain[top : top + height, left : left + width]
         picture = picture + np.float32(nuisance.noise) * grain
     return (np.clip(picture, 0.0, 1.0) * 255.0 + 0.5).astype(np.uint8)

@@ -178,24 +178,20 @@ def _hairs(canvas, spine, side, thick, rng, count=190):
     ink = np.zeros((shape[0] * scale, shape[1] * scale), np.uint8)
     t = rng.uniform(0.0, 1.0, count)
     across = rng.normal(0.0, 0.42, count).clip(-1, 1)
-    lengths = rng.uniform(0.018, 0.034, count)
-    tone = rng.integers(90, 220, count)
-    for k in range(count):
-        root = spine[int(t[k] * 59)]
-        width = thick * (0.35 + 0.65 * np.sin(np.pi * np.clip(0.12 + 0.72 * t[k], 0, 1)))
-        # Hairs stand up at the inner end and lie along the brow at the outer one.
-        lean = 0.25 + 1.0 * t[k] ** 2.5 + 0.12 * rng.standard_normal()
-        direction = (
-            np.array([side * np.cos(lean), -np.sin(lean)]) * lengths[k] * (1.15 - 0.4 * t[k])
-        )
-        start = root + (0, across[k] * width)
-        ends = canvas.to_pixels([start - 0.4 * direction, start + 0.6 * direction])
-        ends = (ends - (columns.start, rows.start) + 0.5) * scale - 0.5
-        ends = np.round(ends * 16).astype(int)
-        line = np.zeros_like(ink)
-        width_px = max(1, round(0.0035 * canvas.resolution * scale))
-        cv2.line(line, tuple(ends[0]), tuple(ends[1]), int(tone[k]), width_px, cv2.LINE_AA, 4)
-        np.maximum(ink, line, out=ink)
+    lengths = rng.uniform(0.018, 0.034, count) * (1.15 - 0.4 * t)
+    tone = rng.integers(85, 209, count)
+    # Hairs stand up at the inner end and lie along the brow at the outer one.
+    lean = 0.25 + t**2.5 + 0.12 * rng.standard_normal(count)
+    direction = np.stack([side * np.cos(lean), -np.sin(lean)], axis=-1) * lengths[:, None]
+    starts = spine[(t * 59).astype(int)].astype(np.float64)
+    width = thick * (0.35 + 0.65 * np.sin(np.pi * np.clip(0.12 + 0.72 * t, 0, 1)))
+    starts[:, 1] += across * width
+    ends = canvas.to_pixels(np.stack([starts - 0.4 * direction, starts + 0.6 * direction], axis=1))
+    ends = (ends - (columns.start, rows.start) + 0.5) * scale - 0.5
+    ends = np.round(ends * 16).astype(int).tolist()
+    thickness = max(1, round(0.0035 * canvas.resolution * scale))
+    for k in np.argsort(tone):  # the strongest lie on top
+        cv2.line(ink, ends[k][0], ends[k][1], int(tone[k]), thickness, cv2.LINE_AA, 4)
     hairs = np.zeros(canvas.shape, np.float32)
     ink = cv2.resize(ink, shape[::-1], interpolation=cv2.INTER_AREA)
     hairs[rows, columns] = ink.astype(np.float32) / 255.0
