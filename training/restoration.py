@@ -116,17 +116,14 @@ def train(config):
             evaluation.write(run.folder / "evaluation")
             draw_labels(source, fold, run.folder / "evaluation" / "labels.png")
         run.say("\n".join(evaluation.quality_lines()))
-        exported = run.export(partial(export_savedmodel, finished))
-    run.finish(
-        {
+        figures = {
             "variant": config.variant,
             "fold": {"protocol": config.data.protocol, "index": config.data.fold},
             "test_faces": evaluation.faces,
             "steps": plan.epochs * plan.steps_per_epoch,
             "metrics": evaluation.metrics(),
-            "exported": exported,
         }
-    )
+        run.finish(figures, finished, export_savedmodel)
 
 
 def train_classifier(run, source, fold, transform):

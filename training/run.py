@@ -7,6 +7,7 @@ ends with the very weights that it would have had without the stop.
 """
 
 import csv
+import hashlib
 import json
 import platform
 import sys
@@ -24,9 +25,13 @@ from devices import is_chief, make_strategy
 from tfface.atomic import written_aside
 from tfface.data.folds import make_fold
 from tfface.data.pipeline import open_source, steps_per_epoch
+from tfface.serving.savedmodel import MODEL_CARD, versions
 
 EXTENDABLE = {"out", "training.epochs"}
 """Keys that may differ when a run goes on: where the folder now lies, and how long it trains."""
+
+ON_THE_CARD = ("dataset", "variant", "steps", "seed", "metrics")
+"""What of a run's summary its exported model's card says; `tfface export` keeps the same."""
 
 
 class Run:
@@ -168,27 +173,28 @@ class Run:
             with written_aside(self.folder / f"{name}.keras") as aside:
                 network.in_float32().save(aside)
 
-    def export(self, write):
-        """Exports the finished model by `write(folder)` and returns where it lies, or None."""
-        if self.config.export_dir is None or not self.is_chief:
-            return None
-        self.say("export: writing the SavedModel")
-        path = str(write(Path(self.config.export_dir) / self.system))
-        self.say(f"export: {path}")
-        return path
-
-    def finish(self, figures):
-        """Writes `summary.json`: the run is done.
+    def finish(self, figures, network, write):
+        """Exports the finished model and writes `summary.json`: the run is done.
 
         Args:
-            figures: What the system adds: dataset, variant, steps, metrics, ...
+            figures: What the system adds: variant, steps, metrics, ...
+            network: The Keras model to export.
+            write: Function of (network, folder of the system's versions, card) that exports the
+                next version, with what `card` says of it, and returns its path.
         """
-        trained = sum(float(row["seconds"]) for row in read_history(self.folder))
-        summary = {
+        if not self.is_chief:
+            return
+        about = {
             "system": self.system,
             "dataset": self.config.data.dataset,
             **figures,
             "seed": self.config.seed,
+        }
+        exported = self._export(network, write, about)
+        trained = sum(float(row["seconds"]) for row in read_history(self.folder))
+        summary = {
+            **about,
+            "exported": exported,
             "training_time_s": round(trained, 1),
             "wall_time_s": round(time.time() - self.started, 1),
             "versions": {
@@ -198,9 +204,41 @@ class Run:
                 "numpy": np.__version__,
             },
         }
-        if self.is_chief:
-            with written_aside(self.summary_path) as aside:
-                aside.write_text(json.dumps(summary, indent=2) + "\n")
+        with written_aside(self.summary_path) as aside:
+            aside.write_text(json.dumps(summary, indent=2) + "\n")
+
+    def _export(self, network, write, about):
+        """Exports as the config says; returns where the model lies, or None.
+
+        A run that was killed between its export and its summary finds its own version again, by
+        the weights' digest on the card.
+        """
+        if self.config.export_dir is None:
+            return None
+        self.say("export: writing the SavedModel")
+        directory = Path(self.config.export_dir) / self.system
+        digest = hashlib.sha256(b"".join(weight.tobytes() for weight in network.get_weights()))
+        card = {
+            "run": str(self.folder),
+            "training": {key: about[key] for key in ON_THE_CARD},
+            "weights_sha256": digest.hexdigest(),
+        }
+        path = _version_of(card, directory) or write(network, directory, card)
+        self.say(f"export: {path}")
+        return str(path)
+
+
+def _version_of(card, directory):
+    """The newest version in `directory` of the same run and weights as `card` says, or None."""
+    for version in reversed(versions(directory)):
+        path = directory / str(version)
+        try:
+            known = json.loads((path / MODEL_CARD).read_text())
+        except (OSError, ValueError):
+            continue
+        if all(known.get(key) == card[key] for key in ("run", "weights_sha256")):
+            return path
+    return None
 
 
 def whole_plan(plan, source, splits, steps_per_execution=1):

@@ -1,14 +1,26 @@
 """Strategy, plan and run folder of every training script."""
 
 import json
+from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from configuration import OptimizerConfig, RunConfig, UsageError, attempt, make_parser, read_config
+from configuration import (
+    DataConfig,
+    OptimizerConfig,
+    RunConfig,
+    UsageError,
+    attempt,
+    make_parser,
+    read_config,
+)
 from devices import is_chief, make_strategy
-from run import load_network, read_run_config, whole_plan
+from run import Run, load_network, read_run_config, whole_plan
+
+from tfface.commands import export
+from tfface.serving.savedmodel import export_savedmodel, versions
 
 
 def plan(**values):
@@ -52,6 +64,39 @@ def test_numbers_are_plain_in_every_config():
     assert kinds["seed"] is kinds["steps_per_execution"] is kinds["plan.epochs"] is int
     assert kinds["plan.learning_rate"] is float
     assert kinds["jit_compile"] is bool
+
+
+@pytest.fixture
+def ended(tmp_path):
+    """A run that has trained and is about to export, and what it found."""
+    parser = make_parser("", {"": RunConfig, "data": DataConfig})
+    flags = ["--out", str(tmp_path / "run"), "--export_dir", str(tmp_path / "models")]
+    run = Run(read_config(parser, flags), "restoration")
+    return run, {"variant": "ours", "steps": 6, "metrics": {"psnr": {"ours": 20.5}}}
+
+
+def test_a_run_killed_after_its_export_does_not_export_again(
+    ended, mask_aware_generator, nearest_generator
+):
+    run, figures = ended
+    run.finish(figures, mask_aware_generator, export_savedmodel)
+    run.summary_path.unlink()  # as if killed before it was written
+    run.finish(figures, mask_aware_generator, export_savedmodel)
+    models = run.folder.parent / "models" / "restoration"
+    assert versions(models) == [1]
+    assert json.loads(run.summary_path.read_text())["exported"] == str(models / "1")
+    run.finish(figures, nearest_generator, export_savedmodel)  # Other weights: another model.
+    assert versions(models) == [1, 2]
+
+
+def test_training_and_tfface_export_say_the_same_of_a_run(ended, nearest_generator):
+    run, figures = ended
+    run.finish(figures, nearest_generator, export_savedmodel)
+    exported = json.loads(run.summary_path.read_text())["exported"]
+    by_training = json.loads((Path(exported) / "model_card.json").read_text())
+    by_command = export._card(run.folder)
+    assert by_command["training"]["metrics"] == {"psnr": {"ours": 20.5}}
+    assert by_command.items() <= by_training.items()
 
 
 CLUSTER = {"cluster": {"worker": ["127.0.0.1:1", "127.0.0.1:2"]}}
