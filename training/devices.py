@@ -38,6 +38,20 @@ def make_strategy(name):
     return tf.distribute.get_strategy()
 
 
+def wait_for_all(strategy):
+    """Returns when every worker process has come here.
+
+    The last thing of a job: a worker that finds the chief gone while it works takes it for a crash.
+    """
+    if strategy.cluster_resolver is None:
+        return
+
+    def count():
+        return tf.distribute.get_replica_context().all_reduce("SUM", tf.constant(1))
+
+    tf.function(lambda: strategy.run(count), autograph=False)()
+
+
 def _check_cluster(text):
     """Raises UsageError unless TF_CONFIG names a cluster and this process's place in it."""
     if not text:

@@ -20,7 +20,7 @@ import numpy as np
 import tensorflow as tf
 import yaml
 from configuration import RunError, UsageError, asked
-from devices import is_chief, make_strategy
+from devices import is_chief, make_strategy, wait_for_all
 
 from tfface.atomic import written_aside
 from tfface.data.folds import make_fold
@@ -174,7 +174,7 @@ class Run:
                 network.in_float32().save(aside)
 
     def finish(self, figures, network, write):
-        """Exports the finished model and writes `summary.json`: the run is done.
+        """Exports the finished model and writes `summary.json`: the run is done, in all processes.
 
         Args:
             figures: What the system adds: variant, steps, metrics, ...
@@ -182,8 +182,11 @@ class Run:
             write: Function of (network, folder of the system's versions, card) that exports the
                 next version, with what `card` says of it, and returns its path.
         """
-        if not self.is_chief:
-            return
+        if self.is_chief:
+            self._write_summary(figures, network, write)
+        wait_for_all(self.strategy)
+
+    def _write_summary(self, figures, network, write):
         about = {
             "system": self.system,
             "dataset": self.config.data.dataset,
