@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 DEMO_RUN := runs/quickstart
 
 # One line a message; TensorFlow's own start-up messages stay out of it.
-export TF_CPP_MIN_LOG_LEVEL ?= 2
+export TF_CPP_MIN_LOG_LEVEL ?= 3
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint

@@ -28,15 +28,18 @@ def load_tensorflow(wake=True):
             them must not do.
 
     TensorFlow writes about CPU features and absent GPUs straight to the process's error stream
-    before any log level of its own holds. With TF_CPP_MIN_LOG_LEVEL=0 in the environment all of it
-    shows.
+    before any log level of its own holds; and as errors it writes of graph rewritings that it then
+    does without. What really fails is raised. With TF_CPP_MIN_LOG_LEVEL=0 in the environment all of
+    it shows.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with quiet_stderr():
         import tensorflow as tf
+        from absl import logging as absl_logging
 
-        for name in ("tensorflow", "absl"):
-            logging.getLogger(name).setLevel("ERROR")
+        logging.getLogger("tensorflow").setLevel("ERROR")
+        # Through absl's own setting: who raises that for a while would bring back a logger's level.
+        absl_logging.set_verbosity(absl_logging.ERROR)
         if wake:
             tf.constant(0)  # the first operation finds the devices
 

@@ -1,0 +1,55 @@
+"""What the README promises: its Python runs as it stands, and its flags are there."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tfface.restoration.networks import RestorationGenerator
+from tfface.serving.savedmodel import export_savedmodel
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+
+
+@pytest.mark.slow
+def test_the_python_example_runs(tmp_path):
+    """In a process of its own, where nothing is imported but what the example imports."""
+    generator = RestorationGenerator(filters=2, blocks=1)
+    (tmp_path / "runs/quickstart").mkdir(parents=True)
+    generator.save(tmp_path / "runs/quickstart/generator.keras")
+    export_savedmodel(generator, tmp_path / "savedmodels/restoration")
+    (example,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    program = (
+        "import numpy as np\n"
+        "photo = np.full((60, 80, 3), 128, np.uint8)\n"
+        f"{example}\n"
+        "assert result.photo.shape == photo.shape and result.faces == ()\n"
+        "assert generator.output_shape == (None, 128, 128, 3)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("verb", ["restore", "prepare"])
+def test_every_flag_of_a_command_is_there(verb, capsys):
+    from tfface.cli import main
+
+    with pytest.raises(SystemExit):
+        main([verb, "--help"])
+    known = set(re.findall(r"--[a-z][a-z_-]*", capsys.readouterr().out))
+    lines = [
+        line for line in README.splitlines() if f"tfface {verb} " in line or "--detector" in line
+    ]
+    assert lines
+    assert {flag for line in lines for flag in re.findall(r"--[a-z][a-z_-]*", line)} <= known
