@@ -276,7 +276,9 @@ def test_is_a_good_layer(check_layer, adjacency, size):
             "`prior` must be a 4 x 4 matrix .*grid 2.*'prior'. Received: None",
         ),
         ({"adjacency": "combined", "prior": np.eye(3)}, r"4 x 4.*Received: shape \(3, 3\)"),
-        ({"adjacency": "combined", "prior": np.triu(np.ones((4, 4)))}, "must be symmetric"),
+        ({"adjacency": "combined", "prior": np.triu(np.ones((4, 4)), 1)}, "must be symmetric"),
+        ({"adjacency": "prior", "prior": np.eye(4)}, r"0 on its diagonal.*diagonal \[1\.\]"),
+        ({"adjacency": "prior", "prior": 0.5 - 0.5 * np.eye(4)}, r"must hold \+1, -1 and 0"),
     ],
 )
 def test_bad_arguments_are_named(arguments, message):

@@ -74,6 +74,12 @@ def _check_prior(prior, grid, adjacency):
             f"`prior` must be a {nodes} x {nodes} matrix for grid {grid} and adjacency "
             f"{adjacency!r}. Received: {'None' if shape is None else f'shape {shape}'}"
         )
+    if not np.isin(prior, (-1, 0, 1)).all() or np.diagonal(prior).any():
+        raise ValueError(
+            "`prior` must hold +1, -1 and 0, and 0 on its diagonal, since every patch counts "
+            f"itself anyway. Received: {np.unique(prior)}, on the diagonal "
+            f"{np.unique(np.diagonal(prior))}"
+        )
     one_sided = np.argwhere(np.asarray(prior) != np.transpose(prior))
     if len(one_sided):
         raise ValueError(
@@ -103,8 +109,9 @@ class PatchGraphConv2D(keras.layers.Layer):
             the prior's, save those that the prior cuts.
         kernel_size: Side of the kernel, odd.
         threshold: Cosine similarity from which two patches are linked.
-        prior: (N, N), symmetric, of +1 linked, -1 cut, 0 open, as `facs.regions.patch_adjacency`
-            gives; needed by "prior" and "combined" where `grid` is above 1.
+        prior: (N, N), symmetric, of +1 linked, -1 cut, 0 open and on its diagonal, as
+            `facs.regions.patch_adjacency` gives; needed by "prior" and "combined" where `grid` is
+            above 1.
         kernel_initializer: Of the kernel; He's, since a ReLU follows.
 
     Input:
@@ -115,7 +122,7 @@ class PatchGraphConv2D(keras.layers.Layer):
 
     Raises:
         ValueError: If `grid` does not divide H and W, `adjacency` is unknown, `kernel_size` is even
-            or `prior` is missing, of the wrong shape or not symmetric.
+            or `prior` is missing, of the wrong shape, of other values or not symmetric.
 
     Reference:
         Liu et al., Facial Expression Restoration Based on Improved Graph Convolutional Networks,

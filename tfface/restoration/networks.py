@@ -18,7 +18,9 @@ GRIDS = (1, 2, 8)
 def facial_priors(grids=GRIDS):
     """What FACS says of each grid's patches: {grid: (N, N) matrix of +1 linked, -1 cut, 0 open}.
 
-    The AUs are placed on the mean face, because every face that comes in is aligned to it.
+    The AUs are placed on the mean face, because every face that comes in is aligned to it. Choice:
+    the 12 AUs of BP4D whatever the data set, since they cover brows, eyes, cheeks and mouth and a
+    generator is to restore faces of any set.
     """
     relations = prior_relations(BP4D_AUS)
     return {grid: patch_adjacency(grid, None, relations) for grid in grids if grid > 1}
@@ -205,6 +207,9 @@ class ActionUnitClassifier(Network):
 
     Output:
         (B, number of AUs) logits, float32.
+
+    Raises:
+        ValueError: If the patch grids do not divide a stage's features.
     """
 
     def __init__(
