@@ -1,5 +1,6 @@
 """What a user may ask wrongly, and what may go wrong: one line each, no traceback."""
 
+import contextlib
 import re
 import resource
 
@@ -204,19 +205,25 @@ def test_a_folder_that_cannot_be_written(run, tmp_path):
     assert str(tmp_path / "file") in line
 
 
-@pytest.fixture
-def largest_file():
-    """Function that makes the kernel refuse larger files, as a full disk refuses all."""
+@contextlib.contextmanager
+def largest_file(size):
+    """Makes the kernel refuse larger files, as a full disk refuses all.
+
+    Not a moment longer than needed: pytest's own report may go to a file too.
+    """
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
-    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
 @pytest.mark.parametrize("size", [200, 4000, 300_000])
-def test_a_full_disk(run, tmp_path, largest_file, size):
+def test_a_full_disk(run, tmp_path, size):
     """The config, the classifier's checkpoint and its .keras are the first not to fit."""
-    largest_file(size)
-    code, line = run("--out", tmp_path / "run")
+    with largest_file(size):
+        code, line = run("--out", tmp_path / "run")
     assert code == 1
     assert "File too large" in line
     assert not (tmp_path / "run" / "classifier.keras").exists()
