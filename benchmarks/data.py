@@ -111,7 +111,7 @@ def training_step(source):
     # One batch again and again: the step's own time, with no pipeline at work beside it.
     batch = next(iter(restoration_batches(source)))
     batches = iter(tf.data.Dataset.from_tensors(batch).repeat())
-    steps = model.periods["discriminator"]
+    steps = len(model.turns)
 
     def seconds_a_step():
         began = time.perf_counter()

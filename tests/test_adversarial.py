@@ -17,7 +17,7 @@ class Duel(AdversarialModel):
         super().__init__(
             {"generator": generator, "discriminator": discriminator},
             tracked=("generator_loss", "discriminator_loss"),
-            periods={"discriminator": period},
+            turns=[("generator",)] * (period - 1) + [("generator", "discriminator")],
             **kwargs,
         )
 
@@ -254,8 +254,9 @@ def test_averaged_weights_stand_in_and_go_again():
 
 
 def test_bad_arguments_are_named():
-    with pytest.raises(ValueError, match="periods"):
-        duel(make=lambda g, d: Duel(g, d, period=0))
+    for turns in ([], [("generator",), ("judge",)]):
+        with pytest.raises(ValueError, match=r"`turns` must hold .* Received: \["):
+            AdversarialModel({"generator": network(1)}, turns=turns)
     with pytest.raises(ValueError, match="built"):
         Duel(keras.Sequential([keras.layers.Dense(1)]), network(1))
     model = Duel(network(3), network(1))

@@ -17,7 +17,6 @@ works the same on one device, under `MirroredStrategy` and under `MultiWorkerMir
 
 import contextlib
 import functools
-import math
 import threading
 
 import keras
@@ -38,33 +37,31 @@ class AdversarialModel(keras.Model):
             ...}`. Each becomes an attribute of that name.
         tracked: Names of the figures that `train_step` reports through `track`; each is averaged
             over an epoch.
-        periods: Update ratios: `{"discriminator": 3}` makes `due("discriminator")` true in every
-            third step (the third, the sixth, ...). Players that are not named are due in every
-            step.
+        turns: Who learns in which step: one tuple of players' names for each step of a cycle that
+            repeats. `[("generator",), ("generator", "discriminator")]` makes
+            `due("discriminator")` true in every second step. None lets all learn in every step.
 
     Raises:
-        ValueError: If a player is not built, or a period names no player or is not a positive whole
-            number.
+        ValueError: If a player is not built, or `turns` is empty or names who is no player.
     """
 
-    def __init__(self, players, tracked=(), periods=None, **kwargs):
+    def __init__(self, players, tracked=(), turns=None, **kwargs):
         super().__init__(**kwargs)
-        periods = dict(periods or {})
+        turns = [tuple(players)] if turns is None else [tuple(turn) for turn in turns]
         for name, network in players.items():
             if not network.built:
                 raise ValueError(
                     f"Every player must be built before training. Received: `{name}`, which is not."
                 )
-        for name, period in periods.items():
-            if name not in players or not isinstance(period, int) or period < 1:
-                raise ValueError(
-                    "`periods` maps a player's name to a whole number of at least 1. "
-                    f"Received: {name}={period!r}, players {sorted(players)}"
-                )
+        if not turns or not set().union(*turns) <= set(players):
+            raise ValueError(
+                "`turns` must hold at least one tuple of players' names. "
+                f"Received: {turns}, players {sorted(players)}"
+            )
         self.player_names = tuple(players)
         for name, network in players.items():
             setattr(self, name, network)
-        self.periods = periods
+        self.turns = turns
         self.step = self.add_weight(
             shape=(), dtype="int64", trainable=False, aggregation="only_first_replica", name="step"
         )
@@ -75,7 +72,7 @@ class AdversarialModel(keras.Model):
         self.built = True
 
     def due(self, player):
-        """Whether `player` learns in the step that runs: true in every `periods[player]`-th step.
+        """Whether `player` learns in the step that runs, as `turns` says.
 
         A Python bool, fixed when the step is traced: the loop traces one graph for each pattern of
         players that learn together, so no branch is left in the graph (a merge of replicas inside
@@ -224,13 +221,14 @@ class AdversarialModel(keras.Model):
     def make_train_function(self, force=False):
         if self.train_function is not None and not force:
             return
-        cycle = math.lcm(1, *self.periods.values())
+        cycle = len(self.turns)
         make_step = functools.cache(self._make_step)
 
         @functools.cache
         def execution(phase, steps):
-            """The graph of `steps` steps, the first at `phase` of the cycle of update ratios."""
-            run_steps = [make_step(self._due_at((phase + i) % cycle)) for i in range(steps)]
+            """The graph of `steps` steps, the first at `phase` of the cycle of turns."""
+            turns = [frozenset(self.turns[(phase + i) % cycle]) for i in range(steps)]
+            run_steps = [make_step(turn) for turn in turns]
 
             def run(iterator):
                 for run_step in run_steps:
@@ -252,16 +250,11 @@ class AdversarialModel(keras.Model):
             else:  # `train_on_batch` hands over a plain generator of one batch.
                 steps = 1
                 batch = keras.utils.pack_x_y_sample_weight(*next(iter(iterator)))
-                logs = make_step(self._due_at(phase))(batch)
+                logs = make_step(frozenset(self.turns[phase]))(batch)
             self._host_step += steps
             return logs
 
         self.train_function = train_function
-
-    def _due_at(self, phase):
-        return frozenset(
-            name for name in self.player_names if (phase + 1) % self.periods.get(name, 1) == 0
-        )
 
     def _make_step(self, due):
         def replica_step(batch):

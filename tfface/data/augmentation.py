@@ -90,6 +90,43 @@ def random_rotation(images, landmarks, seed, degrees=15.0):
     return rotate(images, landmarks, drawn)
 
 
+def random_similarity(images, landmarks, seed, degrees=10.0, shift=0.05, zoom=0.05):
+    """Turns, shifts and scales each image a little: what a detector's points leave uncertain.
+
+    Args:
+        images: (B, H, W, C).
+        landmarks: (B, 68, 2).
+        seed: int32 (2,).
+        degrees: The largest angle, to either side.
+        shift: The largest shift along each axis, as a share of the side.
+        zoom: The largest change of scale: factors are drawn from `1 / (1 + zoom)` to `1 + zoom`.
+
+    Returns:
+        images and landmarks, of the same shapes. Pixels are interpolated bilinearly; the image's
+        border is continued outward.
+    """
+    images, landmarks = tf.convert_to_tensor(images), tf.convert_to_tensor(landmarks)
+    height, width = images.shape[1:3]
+    drawn = tf.random.stateless_uniform((4, tf.shape(images)[0], 1), seed, -1.0, 1.0)
+    angle = drawn[0] * (degrees * math.pi / 180)
+    scale = tf.exp(drawn[1] * math.log1p(zoom))
+    center = tf.constant([(width - 1) / 2, (height - 1) / 2])
+    offset = tf.concat([drawn[2] * (shift * width), drawn[3] * (shift * height)], axis=1)  # (B, 2)
+    # A point p goes to scale R (p - center) + center + offset; y points down.
+    cos, sin = scale * tf.cos(angle), scale * tf.sin(angle)  # (B, 1)
+    x, y = tf.unstack(landmarks - center, axis=-1)
+    moved = tf.stack([x * cos + y * sin, y * cos - x * sin], axis=-1)
+    moved += (center + offset)[:, None]
+    # The operation wants the way back, from a pixel of the result to its source.
+    back_cos, back_sin = tf.cos(angle) / scale, tf.sin(angle) / scale
+    to_x, to_y = tf.split(center + offset, 2, axis=1)
+    shift_x = center[0] - back_cos * to_x + back_sin * to_y
+    shift_y = center[1] - back_sin * to_x - back_cos * to_y
+    zero = tf.zeros_like(cos)
+    rows = [back_cos, -back_sin, shift_x, back_sin, back_cos, shift_y, zero, zero]
+    return _projected(images, tf.concat(rows, axis=1)), moved
+
+
 def rotate(images, landmarks, degrees):
     """Rotates images about their centers, counterclockwise as one sees it.
 
@@ -122,9 +159,15 @@ def _rotated(images, cos, sin, center):
     shift_x = center[0] - cos * center[0] + sin * center[1]
     shift_y = center[1] - sin * center[0] - cos * center[1]
     zero = tf.zeros_like(cos)
+    rows = [cos, -sin, shift_x, sin, cos, shift_y, zero, zero]
+    return _projected(images, tf.concat(rows, axis=1))
+
+
+def _projected(images, transforms):
+    """Images whose pixels come from where `transforms` (B, 8) say, borders continued outward."""
     return tf.raw_ops.ImageProjectiveTransformV3(
         images=images,
-        transforms=tf.concat([cos, -sin, shift_x, sin, cos, shift_y, zero, zero], axis=1),
+        transforms=transforms,
         output_shape=images.shape[1:3],
         fill_value=0.0,
         interpolation="BILINEAR",

@@ -1,7 +1,8 @@
 """From a prepared data set to batches, in an order that a stopped run finds again.
 
 `training_stream` and `evaluation_batches` turn some splits of a data set, which `open_source` finds
-(`source.py`), into batches.
+(`source.py`), into batches. A system whose batch has parts of different origin (labeled faces
+beside unlabeled ones) joins several `training_records` and gives them to `transformed`.
 
 **Order.** The faces of epoch e come in an order that is a function of (seed, e) alone, and what a
 transform draws at step s is a function of (seed, s) alone. So the stream that starts at step s is
@@ -25,6 +26,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import numpy as np
 import tensorflow as tf
 
 from tfface.data.source import FaceSource, open_source
@@ -34,7 +36,9 @@ __all__ = [
     "evaluation_batches",
     "open_source",
     "steps_per_epoch",
+    "training_records",
     "training_stream",
+    "transformed",
 ]
 
 MEMORY_LIMIT = 2**30
@@ -51,7 +55,10 @@ def steps_per_epoch(source: FaceSource, splits: Sequence[str], batch_size: int) 
         ValueError: If `batch_size` is below 1 or exceeds the number of faces, or the splits are not
             the source's.
     """
-    count = source.count(splits)
+    return _whole_batches(source.count(splits), batch_size)
+
+
+def _whole_batches(count, batch_size):
     if not 1 <= batch_size <= count:
         raise ValueError(
             f"`batch_size` must be from 1 to the number of faces in the splits, {count}. "
@@ -75,19 +82,15 @@ def training_stream(
     """Makes the endless stream of training batches, from any of its steps on.
 
     Args:
-        source: The data set.
+        source: As in `training_records`, and so the others.
         splits: Its splits to train on.
         batch_size: Faces in a (global) batch.
-        size: Side of the faces in pixels; landmarks move along.
-        transform: Function of (batch, seed) that makes what the model takes. `batch` is a dict of
-            a record's keys with a leading batch axis, `image` float32 in [0, 1]; `seed` is an
-            int32 tensor (2,), the pair (seed, step).
+        size: Side of the faces in pixels.
+        transform: As in `transformed`.
         seed: What all order and all draws depend on, 0 to 2^31 - 1.
         start_step: The step to begin with, counted from the beginning of training.
-        cache: Whether faces may be kept in memory, if they fit (`MEMORY_LIMIT`). Then an epoch's
-            order is a full permutation, and another one than from the files.
-        shuffle_buffer: Records in the shuffle where faces are read from their files. Starting
-            within an epoch reads over the records before (without decoding their images).
+        cache: Whether faces may be kept in memory.
+        shuffle_buffer: Records in the shuffle where faces are read from their files.
 
     Returns:
         An infinite dataset of what `transform` returns.
@@ -95,15 +98,64 @@ def training_stream(
     Raises:
         ValueError: If an argument is out of its range or the splits are not the source's.
     """
-    steps = steps_per_epoch(source, splits, batch_size)
+    batches = training_records(
+        source,
+        splits,
+        batch_size=batch_size,
+        size=size,
+        seed=seed,
+        start_step=start_step,
+        cache=cache,
+        shuffle_buffer=shuffle_buffer,
+    )
+    return transformed(batches, transform, seed, start_step)
+
+
+def training_records(
+    source: FaceSource,
+    splits: Sequence[str],
+    *,
+    batch_size: int,
+    size: int,
+    seed: int,
+    start_step: int = 0,
+    rows: np.ndarray | None = None,
+    cache: bool = True,
+    shuffle_buffer: int = SHUFFLE_BUFFER,
+) -> tf.data.Dataset:
+    """Makes the endless stream of shuffled records in batches, from any of its steps on.
+
+    Args:
+        source: The data set.
+        splits: Its splits to train on.
+        batch_size: Faces in a (global) batch.
+        size: Side of the faces in pixels; landmarks move along.
+        seed: What the order depends on, 0 to 2^31 - 1.
+        start_step: The step to begin with, counted from the beginning of training.
+        rows: Positions of the records to use among those of the splits, in the order of
+            `FaceSource.records`; None for all.
+        cache: Whether faces may be kept in memory, if they fit (`MEMORY_LIMIT`). Then an epoch's
+            order is a full permutation, and another one than from the files.
+        shuffle_buffer: Records in the shuffle where faces are read from their files. Starting
+            within an epoch reads over the records before (without decoding their images).
+
+    Returns:
+        An infinite dataset of dicts: the keys of a record with a leading batch axis, `image` in
+        uint8, and `row`, int64, each face's position among those of the splits.
+
+    Raises:
+        ValueError: If an argument is out of its range or the splits are not the source's.
+    """
+    chosen = _choice(rows, source.count(splits))
+    count = int(chosen.sum())
+    steps = _whole_batches(count, batch_size)
     _check_sizes(size, seed)
     if start_step < 0:
         raise ValueError(f"`start_step` must be at least 0. Received: {start_step}.")
     if shuffle_buffer < 1:
         raise ValueError(f"`shuffle_buffer` must be at least 1. Received: {shuffle_buffer}.")
-    count = source.count(splits)
     in_memory = cache and count * size * size * 3 <= MEMORY_LIMIT
-    items = tf.data.Dataset.range(count) if in_memory else source.encoded(splits)
+    items = tf.data.Dataset.range(count) if in_memory else _kept(source.encoded(splits), chosen)
 
     def shuffled(epoch):
         # An op's random order depends on its own seed and on its graph's. This function has a
@@ -124,16 +176,14 @@ def training_stream(
         .skip(offset * batch_size)
     )
     if in_memory:
-        faces = _loaded(source, splits, size)
-        batches = items_from_here.batch(batch_size, drop_remainder=True).map(
-            lambda indices: {key: tf.gather(values, indices) for key, values in faces.items()}
+        faces = _loaded(source, splits, chosen, size)
+        return items_from_here.batch(batch_size, drop_remainder=True).map(
+            lambda positions: {key: tf.gather(values, positions) for key, values in faces.items()}
         )
-    else:
-        batches = items_from_here.map(
-            lambda record: _resized(source.decoded(record), size),
-            num_parallel_calls=tf.data.AUTOTUNE,
-        ).batch(batch_size, drop_remainder=True)
-    return _transformed(batches, transform, seed, start_step)
+    return items_from_here.map(
+        lambda record: _resized(source.decoded(record), size),
+        num_parallel_calls=tf.data.AUTOTUNE,
+    ).batch(batch_size, drop_remainder=True)
 
 
 def evaluation_batches(
@@ -152,7 +202,7 @@ def evaluation_batches(
         splits: Its splits to read, in this order.
         batch_size: Faces in a batch; the last one may be smaller.
         size: Side of the faces in pixels; landmarks move along.
-        transform: As in `training_stream`; its step is the batch's number.
+        transform: As in `transformed`; its step is the batch's number.
         seed: What all draws depend on, 0 to 2^31 - 1.
 
     Returns:
@@ -164,7 +214,54 @@ def evaluation_batches(
     _check_sizes(size, seed)
     if batch_size < 1:
         raise ValueError(f"`batch_size` must be at least 1. Received: {batch_size}.")
-    return _transformed(_faces(source, splits, size).batch(batch_size), transform, seed, 0)
+    return transformed(_faces(source, splits, size).batch(batch_size), transform, seed)
+
+
+def transformed(
+    batches: tf.data.Dataset, transform: Callable, seed: int, start_step: int = 0
+) -> tf.data.Dataset:
+    """Applies a transform to batches of records, ready for `fit`.
+
+    Args:
+        batches: Batches of records, `image` in uint8.
+        transform: Function of (batch, seed) that makes what the model takes. `batch` is a dict of
+            a record's keys with a leading batch axis, `image` float32 in [0, 1]; `seed` is an
+            int32 tensor (2,), the pair (seed, step).
+        seed: The first half of the pair, 0 to 2^31 - 1.
+        start_step: The first batch's step.
+
+    Returns:
+        A dataset of what `transform` returns.
+    """
+
+    def prepared(step, batch):
+        image = tf.cast(batch["image"], tf.float32) / 255.0
+        return transform({**batch, "image": image}, tf.stack([seed, tf.cast(step, tf.int32)]))
+
+    options = tf.data.Options()
+    options.deterministic = True
+    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
+    steps = tf.data.Dataset.range(start_step, tf.int64.max)
+    return (
+        tf.data.Dataset.zip(steps, batches)
+        .map(prepared, num_parallel_calls=tf.data.AUTOTUNE)
+        .prefetch(tf.data.AUTOTUNE)
+        .with_options(options)
+    )
+
+
+def _choice(rows, count):
+    """A bool for each of `count` rows: whether it is among `rows`."""
+    chosen = np.full(count, rows is None)
+    if rows is not None:
+        rows = np.asarray(rows, np.int64)
+        if not rows.size or rows.min() < 0 or rows.max() >= count:
+            received = f"{rows.size} rows, {rows.min()} to {rows.max()}" if rows.size else "none"
+            raise ValueError(
+                f"`rows` must be positions from 0 to {count - 1}. Received: {received}."
+            )
+        chosen[rows] = True
+    return chosen
 
 
 def _check_sizes(size, seed):
@@ -181,11 +278,19 @@ def _faces(source, splits, size):
     )
 
 
-def _loaded(source, splits, size):
-    """Returns all resized records as one dict of tensors, in fixed order."""
+def _loaded(source, splits, chosen, size):
+    """Returns the resized records of the chosen rows as one dict of tensors, in fixed order."""
+    records = _kept(source.records(splits), chosen)
     with tf.device("CPU:0"):
-        batch = _faces(source, splits, size).batch(source.count(splits))
-        return batch.get_single_element()
+        faces = records.map(lambda record: _resized(record, size), tf.data.AUTOTUNE)
+        return faces.batch(int(chosen.sum())).get_single_element()
+
+
+def _kept(records, chosen):
+    """Keeps the records whose rows are chosen, which a bool a row says."""
+    if chosen.all():
+        return records
+    return records.filter(lambda record: tf.gather(chosen, record["row"]))
 
 
 def _resized(record, size):
@@ -199,22 +304,3 @@ def _resized(record, size):
     # The centers of pixels, not their corners, have whole coordinates.
     landmarks = (record["landmarks"] + 0.5) * (size / before) - 0.5
     return {**record, "image": image, "landmarks": landmarks}
-
-
-def _transformed(batches, transform, seed, start_step):
-    """Applies `transform` to batches of 8-bit faces, counting steps from `start_step`."""
-
-    def prepared(step, batch):
-        image = tf.cast(batch["image"], tf.float32) / 255.0
-        return transform({**batch, "image": image}, tf.stack([seed, tf.cast(step, tf.int32)]))
-
-    options = tf.data.Options()
-    options.deterministic = True
-    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
-    steps = tf.data.Dataset.range(start_step, tf.int64.max)
-    return (
-        tf.data.Dataset.zip(steps, batches)
-        .map(prepared, num_parallel_calls=tf.data.AUTOTUNE)
-        .prefetch(tf.data.AUTOTUNE)
-        .with_options(options)
-    )

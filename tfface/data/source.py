@@ -84,7 +84,8 @@ class FaceSource:
         """Reads the records of some splits, split after split, always in the same order.
 
         Returns:
-            Dicts as `schema.features` describes them, `image` decoded.
+            Dicts as `schema.features` describes them, `image` decoded; and `row`, int64, the
+            record's position here, which it keeps in whatever order it is read.
 
         Raises:
             ValueError: If no split is named, there is no such split, or one is named twice.
@@ -122,15 +123,32 @@ class FaceSource:
                 interleave_block_length=1,
                 try_autocache=False,
                 skip_prefetch=True,
+                add_tfds_id=True,
                 enable_ordering_guard=False,  # interleaving a set that was stored in order is meant
             ),
         )
         # A set that learns its AUs from its files does not know their number when it is declared.
         shape = (len(self.action_units),)
         labels = [key for key in ("au", "au_intensity") if key in dataset.element_spec]
-        return dataset.map(
-            lambda record: record | {key: tf.ensure_shape(record[key], shape) for key in labels}
-        )
+        first_rows = self._first_rows(splits)
+
+        def completed(record):
+            # TFDS names a record "<file>__<position in it>".
+            file, position = tf.unstack(tf.strings.split(record.pop("tfds_id"), "__")[-2:], num=2)
+            row = first_rows.lookup(file) + tf.strings.to_number(position, tf.int64)
+            known = {key: tf.ensure_shape(record[key], shape) for key in labels}
+            return record | known | {"row": row}
+
+        return dataset.map(completed)
+
+    def _first_rows(self, splits):
+        """A table from a file's name to the row of its first record."""
+        infos = [self._builder.info.splits[name] for name in splits]
+        lengths = [length for info in infos for length in info.shard_lengths]
+        files = [file for info in infos for file in sorted(info.filenames)]
+        first = np.cumsum([0, *lengths[:-1]])
+        entries = tf.lookup.KeyValueTensorInitializer(files, first, tf.string, tf.int64)
+        return tf.lookup.StaticHashTable(entries, default_value=-1)
 
     def _known(self, splits: Iterable[str]) -> tuple[str, ...]:
         if isinstance(splits, str):

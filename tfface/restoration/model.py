@@ -68,7 +68,8 @@ class ExpressionRestorer(AdversarialModel):
         discriminator_period: Generator steps for each step of the discriminator.
 
     Raises:
-        ValueError: If a weight is negative, or asks for a network that is not there.
+        ValueError: If a weight is negative, or asks for a network that is not there, or the
+            period is below 1.
 
     Reference:
         Liu et al., Facial Expression Restoration Based on Improved Graph Convolutional Networks,
@@ -88,6 +89,10 @@ class ExpressionRestorer(AdversarialModel):
         discriminator_period: int = 3,
         **kwargs,
     ):
+        if discriminator_period < 1:
+            raise ValueError(
+                f"`discriminator_period` must be at least 1. Received: {discriminator_period}"
+            )
         super().__init__(
             {"generator": generator, "discriminator": discriminator},
             tracked=(
@@ -97,7 +102,7 @@ class ExpressionRestorer(AdversarialModel):
                 "adversarial_loss",
                 "discriminator_loss",
             ),
-            periods={"discriminator": discriminator_period},
+            turns=[("generator",)] * (discriminator_period - 1) + [("generator", "discriminator")],
             **kwargs,
         )
         weights = {

@@ -1,0 +1,1 @@
+"""Action units from a face, learned with most labels missing."""
