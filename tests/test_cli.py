@@ -16,7 +16,9 @@ from tfface.atomic import written_aside
 from tfface.cli import main
 from tfface.data.detection import Face
 from tfface.data.photos import PhotoError
+from tfface.recognition.networks import ActionUnitRecognizer
 from tfface.serving.savedmodel import export_savedmodel
+from tfface.serving.signatures.restoration import restoration_servable
 
 ROOT = Path(__file__).parents[1]
 VERBS = ("restore", "prepare", "export")
@@ -42,7 +44,9 @@ def detector(monkeypatch):
 def workplace(tmp_path, monkeypatch, nearest_generator, detector):
     """A folder to work in, with an exported model where `tfface restore` looks for it."""
     monkeypatch.chdir(tmp_path)
-    export_savedmodel(nearest_generator, tmp_path / "savedmodels" / "restoration")
+    export_savedmodel(
+        restoration_servable(nearest_generator), tmp_path / "savedmodels" / "restoration"
+    )
     return tmp_path
 
 
@@ -127,6 +131,7 @@ def test_each_verb_explains_itself(verb, capsys):
         ("export restoration", "required: --run"),
         ("export regeneration --run .", "invalid choice: 'regeneration'"),
         ("export restoration --run .", "--run .: must be a training run with a generator.keras"),
+        ("export recognition --run .", "--run .: must be a training run with a recognizer.keras"),
         ("export restoration --run . --format onnx", "must be of savedmodel, litert"),
     ],
 )
@@ -326,6 +331,24 @@ def test_export_of_a_run(workplace, nearest_generator, capsys):
     assert "generator.keras" in one_error_line(capsys)
 
 
+def test_export_of_a_recognizer(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("run").mkdir()
+    ActionUnitRecognizer((1, 12), 16, "fer_net").save("run/recognizer.keras")
+    assert main(["export", "recognition", "--run", "run", "--format", "litert,savedmodel"]) == 0
+    streams = capsys.readouterr()
+    assert streams.err == "" and "savedmodels/recognition/1\n" in streams.out
+    version = tmp_path / "savedmodels" / "recognition" / "1"
+    labels = "AU01 Inner brow raiser\nAU12 Lip corner puller\n"
+    assert (version / "labels.txt").read_text() == labels
+    assert json.loads((version / "model_card.json").read_text())["run"] == "run"
+    assert outputs(tmp_path / "run" / "litert") == [
+        f"recognition_{precision}{ending}"
+        for precision in ("float16", "float32")
+        for ending in (".json", ".tflite", "_labels.txt")
+    ]
+
+
 def test_prepare_says_what_is_wrong_with_a_folder(tmp_path, capsys):
     faces = tmp_path / "faces"
     save(faces / "anna.png")
@@ -354,7 +377,9 @@ def test_as_a_user_types_it(tmp_path, nearest_generator):
 
     image, landmarks = photo(seed=3, faces=2)
     Image.fromarray(image).save(tmp_path / "scene.png")
-    export_savedmodel(nearest_generator, tmp_path / "savedmodels" / "restoration")
+    export_savedmodel(
+        restoration_servable(nearest_generator), tmp_path / "savedmodels" / "restoration"
+    )
     done = run_command("restore", "scene.png", "-o", "out", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("scene.png: 2 faces, out/scene_restored.png")

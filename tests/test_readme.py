@@ -10,6 +10,7 @@ import pytest
 
 from tfface.restoration.networks import RestorationGenerator
 from tfface.serving.savedmodel import export_savedmodel
+from tfface.serving.signatures.restoration import restoration_servable
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -22,7 +23,7 @@ def test_the_python_example_runs(tmp_path):
     generator = RestorationGenerator(filters=2, blocks=1)
     (tmp_path / "runs/quickstart").mkdir(parents=True)
     generator.save(tmp_path / "runs/quickstart/generator.keras")
-    export_savedmodel(generator, tmp_path / "savedmodels/restoration")
+    export_savedmodel(restoration_servable(generator), tmp_path / "savedmodels/restoration")
     (example,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     program = (
         "import numpy as np\n"

@@ -11,7 +11,7 @@ _HOMES = {
     "FaceSource": "tfface.data.source",
     "RestorationDiscriminator": "tfface.restoration.networks",
     "RestorationGenerator": "tfface.restoration.networks",
-    "RestorationPredictor": "tfface.serving.predictor",
+    "RestorationPredictor": "tfface.serving.predictors.restoration",
     "create_backbone": "tfface.backbones",
     "create_detector": "tfface.data.detection",
     "open_source": "tfface.data.source",

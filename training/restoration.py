@@ -28,7 +28,7 @@ from tfface.restoration.networks import (
     RestorationDiscriminator,
     RestorationGenerator,
 )
-from tfface.serving.savedmodel import export_savedmodel
+from tfface.serving.signatures.restoration import restoration_servable
 
 SIZE = 128
 """Side of a restored face (Sec. 4.1)."""
@@ -123,7 +123,7 @@ def train(config):
             "steps": plan.epochs * plan.steps_per_epoch,
             "metrics": evaluation.metrics(),
         }
-        run.finish(figures, finished, export_savedmodel)
+        run.finish(figures, restoration_servable(finished))
 
 
 def train_classifier(run, source, fold, transform):

@@ -25,7 +25,7 @@ from devices import is_chief, make_strategy, wait_for_all
 from tfface.atomic import written_aside
 from tfface.data.folds import make_fold
 from tfface.data.pipeline import open_source, steps_per_epoch
-from tfface.serving.savedmodel import MODEL_CARD, versions
+from tfface.serving.savedmodel import MODEL_CARD, export_savedmodel, versions
 
 EXTENDABLE = {"out", "training.epochs"}
 """Keys that may differ when a run goes on: where the folder now lies, and how long it trains."""
@@ -173,27 +173,25 @@ class Run:
             with written_aside(self.folder / f"{name}.keras") as aside:
                 network.in_float32().save(aside)
 
-    def finish(self, figures, network, write):
+    def finish(self, figures, servable):
         """Exports the finished model and writes `summary.json`: the run is done, in all processes.
 
         Args:
             figures: What the system adds: variant, steps, metrics, ...
-            network: The Keras model to export.
-            write: Function of (network, folder of the system's versions, card) that exports the
-                next version, with what `card` says of it, and returns its path.
+            servable: The Servable to export.
         """
         if self.is_chief:
-            self._write_summary(figures, network, write)
+            self._write_summary(figures, servable)
         wait_for_all(self.strategy)
 
-    def _write_summary(self, figures, network, write):
+    def _write_summary(self, figures, servable):
         about = {
             "system": self.system,
             "dataset": self.config.data.dataset,
             **figures,
             "seed": self.config.seed,
         }
-        exported = self._export(network, write, about)
+        exported = self._export(servable, about)
         trained = sum(float(row["seconds"]) for row in read_history(self.folder))
         summary = {
             **about,
@@ -210,7 +208,7 @@ class Run:
         with written_aside(self.summary_path) as aside:
             aside.write_text(json.dumps(summary, indent=2) + "\n")
 
-    def _export(self, network, write, about):
+    def _export(self, servable, about):
         """Exports as the config says; returns where the model lies, or None.
 
         A run that was killed between its export and its summary finds its own version again, by
@@ -220,13 +218,14 @@ class Run:
             return None
         self.say("export: writing the SavedModel")
         directory = Path(self.config.export_dir) / self.system
-        digest = hashlib.sha256(b"".join(weight.tobytes() for weight in network.get_weights()))
+        weights = servable.model.get_weights()
+        digest = hashlib.sha256(b"".join(weight.tobytes() for weight in weights))
         card = {
             "run": str(self.folder),
             "training": {key: about[key] for key in ON_THE_CARD},
             "weights_sha256": digest.hexdigest(),
         }
-        path = _version_of(card, directory) or write(network, directory, card)
+        path = _version_of(card, directory) or export_savedmodel(servable, directory, card)
         self.say(f"export: {path}")
         return str(path)
 

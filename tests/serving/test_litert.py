@@ -6,8 +6,9 @@ import pytest
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
-from tfface.restoration.networks import RestorationGenerator
 from tfface.serving.litert import export_litert, operators
+from tfface.serving.servable import LiteSignature, Servable
+from tfface.serving.signatures.restoration import restoration_servable
 
 
 def convolutional_generator():
@@ -33,7 +34,7 @@ class Spectrum(keras.layers.Layer):
 def test_agrees_with_keras(tmp_path, precision, tolerance):
     keras.utils.set_random_seed(0)
     model = convolutional_generator()
-    path = export_litert(model, tmp_path / "new" / "small.tflite", precision)
+    path = export_litert(restoration_servable(model), tmp_path / "new" / "small.tflite", precision)
     rng = np.random.default_rng(1)
     image = rng.random((1, 16, 16, 3), np.float32)
     mask = np.zeros((1, 16, 16, 1), np.float32)
@@ -49,41 +50,22 @@ def test_agrees_with_keras(tmp_path, precision, tolerance):
     np.testing.assert_array_equal(other["restored"], restored)
 
 
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"block": "region_relation", "adjacency": "combined", "mask_aware": True},
-        {"block": "region_relation", "adjacency": "soft"},
-        {"block": "residual"},
-        {"block": "region_relation", "dtype": "mixed_float16"},
-    ],
-    ids=["combined", "soft", "residual", "mixed"],
-)
-def test_restoration_generators_need_no_foreign_operator(tmp_path, options):
-    keras.utils.set_random_seed(0)
-    network = RestorationGenerator(filters=8, blocks=1, **options)
-    path = export_litert(network, tmp_path / "generator.tflite")
-    image = np.random.default_rng(2).random((1, 16, 16, 3), np.float32)
-    mask = np.zeros((1, 16, 16, 1), np.float32)
-    mask[:, 8:, 8:] = 1
-    low = np.concatenate([image * (1 - mask), mask], axis=-1)[..., : 3 + network.mask_aware]
-    restored = Interpreter(str(path)).get_signature_runner("restore")(image=image, mask=mask)
-    expected = network.in_float32().predict(low, verbose=0)
-    assert np.ptp(expected) > 1e-3
-    np.testing.assert_allclose(restored["restored"], expected, atol=1e-4)
-
-
 def test_float16_halves_the_weights(tmp_path):
-    model = convolutional_generator()
-    whole = export_litert(model, tmp_path / "a.tflite", "float32").stat().st_size
-    half = export_litert(model, tmp_path / "b.tflite", "float16").stat().st_size
-    weights = 4 * model.count_params()
+    servable = restoration_servable(convolutional_generator())
+    whole = export_litert(servable, tmp_path / "a.tflite", "float32").stat().st_size
+    half = export_litert(servable, tmp_path / "b.tflite", "float16").stat().st_size
+    weights = 4 * servable.model.count_params()
     assert 0.4 * weights < whole - half < 0.6 * weights
 
 
 def test_sidecar_and_operators(tmp_path):
-    path = export_litert(convolutional_generator(), tmp_path / "small.tflite")
+    path = export_litert(restoration_servable(convolutional_generator()), tmp_path / "small.tflite")
     card = json.loads(path.with_suffix(".json").read_text())
+    assert (card["system"], card["signature"], card["mask_aware"]) == (
+        "restoration",
+        "restore",
+        True,
+    )
     assert card["inputs"] == {"image": [1, 16, 16, 3], "mask": [1, 16, 16, 1]}
     assert card["outputs"] == {"restored": [1, 128, 128, 3]}
     assert card["bytes"] == path.stat().st_size
@@ -92,11 +74,30 @@ def test_sidecar_and_operators(tmp_path):
     assert sorted(file.name for file in tmp_path.iterdir()) == ["small.json", "small.tflite"]
 
 
+def test_labels_lie_beside(tmp_path):
+    """Of a system that there is not: the export knows none of them."""
+    inputs = keras.Input((2,))
+    model = keras.Model(inputs, keras.layers.Dense(3, kernel_initializer="ones")(inputs))
+    lite = LiteSignature(
+        "weigh", lambda x: {"weight": model(x)}, (tf.TensorSpec((1, 2), tf.float32, name="x"),)
+    )
+    servable = Servable("weighing", model, {}, lite, {"unit": "g"}, ("one", "two", "three"))
+    path = export_litert(servable, tmp_path / "scale.tflite")
+    assert (tmp_path / "scale_labels.txt").read_text() == "one\ntwo\nthree\n"
+    card = json.loads((tmp_path / "scale.json").read_text())
+    assert (card["system"], card["unit"]) == ("weighing", "g")
+    assert card["labels"] == ["one", "two", "three"]
+    assert (card["inputs"], card["outputs"]) == ({"x": [1, 2]}, {"weight": [1, 3]})
+    weigh = Interpreter(str(path)).get_signature_runner("weigh")
+    weight = weigh(x=np.array([[2, 3]], np.float32))["weight"]
+    np.testing.assert_allclose(weight, [[5, 5, 5]], atol=1e-6)
+
+
 def test_operator_that_a_phone_lacks_is_refused(tmp_path):
     low = keras.Input((16, 16, 3))
     model = keras.Model(low, keras.layers.UpSampling2D(8)(Spectrum()(low)))
     with pytest.raises(ValueError, match="LiteRT's own operators only.*Cholesky"):
-        export_litert(model, tmp_path / "foreign.tflite")
+        export_litert(restoration_servable(model), tmp_path / "foreign.tflite")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -114,11 +115,11 @@ def test_foreign_operator_is_named():
     assert "CUSTOM:FlexCholesky" in operators(converter.convert())
 
 
-def test_wrong_arguments(tmp_path, nearest_generator):
+def test_wrong_arguments(tmp_path, servable):
     with pytest.raises(ValueError, match=r"`path` must end in \.tflite.*model\.lite"):
-        export_litert(nearest_generator, tmp_path / "model.lite")
+        export_litert(servable, tmp_path / "model.lite")
     with pytest.raises(ValueError, match="`precision` must be one of .*'int4'"):
-        export_litert(nearest_generator, tmp_path / "model.tflite", "int4")
+        export_litert(servable, tmp_path / "model.tflite", "int4")
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError, match="file"):
-        export_litert(nearest_generator, tmp_path / "file" / "model.tflite")
+        export_litert(servable, tmp_path / "file" / "model.tflite")

@@ -20,7 +20,8 @@ from devices import is_chief, make_strategy
 from run import Run, load_network, read_run_config, whole_plan
 
 from tfface.commands import export
-from tfface.serving.savedmodel import export_savedmodel, versions
+from tfface.serving.savedmodel import versions
+from tfface.serving.signatures.restoration import restoration_servable
 
 
 def plan(**values):
@@ -79,19 +80,19 @@ def test_a_run_killed_after_its_export_does_not_export_again(
     ended, mask_aware_generator, nearest_generator
 ):
     run, figures = ended
-    run.finish(figures, mask_aware_generator, export_savedmodel)
+    run.finish(figures, restoration_servable(mask_aware_generator))
     run.summary_path.unlink()  # as if killed before it was written
-    run.finish(figures, mask_aware_generator, export_savedmodel)
+    run.finish(figures, restoration_servable(mask_aware_generator))
     models = run.folder.parent / "models" / "restoration"
     assert versions(models) == [1]
     assert json.loads(run.summary_path.read_text())["exported"] == str(models / "1")
-    run.finish(figures, nearest_generator, export_savedmodel)  # Other weights: another model.
+    run.finish(figures, restoration_servable(nearest_generator))  # Other weights: another model.
     assert versions(models) == [1, 2]
 
 
 def test_training_and_tfface_export_say_the_same_of_a_run(ended, nearest_generator):
     run, figures = ended
-    run.finish(figures, nearest_generator, export_savedmodel)
+    run.finish(figures, restoration_servable(nearest_generator))
     exported = json.loads(run.summary_path.read_text())["exported"]
     by_training = json.loads((Path(exported) / "model_card.json").read_text())
     by_command = export._card(run.folder)

@@ -5,18 +5,17 @@ import json
 from pathlib import Path
 
 from tfface.commands.startup import CommandError, load_tensorflow, quiet_stderr
+from tfface.serving.systems import NETWORKS
 
-SYSTEMS = ("restoration",)
 FORMATS = ("savedmodel", "litert")
-GENERATOR = "generator.keras"
 
 EXAMPLES = """\
 examples:
   tfface export restoration --run runs/quickstart
-  tfface export restoration --run runs/quickstart --format savedmodel,litert
+  tfface export recognition --run runs/action_units --format savedmodel,litert
 
-savedmodel  a new version in DIR/restoration/, as TensorFlow Serving reads it
-litert      restoration_float32.tflite and restoration_float16.tflite in the run's folder litert/
+savedmodel  a new version in DIR/SYSTEM/, as TensorFlow Serving reads it
+litert      SYSTEM_float32.tflite and SYSTEM_float16.tflite in the run's folder litert/
 """
 
 
@@ -30,7 +29,7 @@ def add_parser(verbs, **options):
         **options,
     )
     parser.add_argument(
-        "system", metavar="SYSTEM", choices=SYSTEMS, help=f"one of {', '.join(SYSTEMS)}"
+        "system", metavar="SYSTEM", choices=NETWORKS, help=f"one of {', '.join(NETWORKS)}"
     )
     parser.add_argument(
         "--run", required=True, dest="folder", metavar="DIR", type=Path, help="the run's folder"
@@ -56,28 +55,28 @@ def add_parser(verbs, **options):
 
 def run(args):
     """Exports the run's model; returns the exit code."""
-    path = args.folder / GENERATOR
+    path = args.folder / NETWORKS[args.system]
     if not path.is_file():
         raise CommandError(
-            f"--run {args.folder}: must be a training run with a {GENERATOR} in it", code=2
+            f"--run {args.folder}: must be a training run with a {path.name} in it", code=2
         )
     load_tensorflow()
     from tfface.serving.litert import PRECISIONS, export_litert
-    from tfface.serving.predictor import load_generator
     from tfface.serving.savedmodel import export_savedmodel
+    from tfface.serving.systems import load_servable
 
     try:
-        model = load_generator(path)
+        servable = load_servable(args.system, path)
         if "savedmodel" in args.formats:
             print("exporting the SavedModel", flush=True)
             with quiet_stderr():
-                version = export_savedmodel(model, args.out / args.system, _card(args.folder))
+                version = export_savedmodel(servable, args.out / args.system, _card(args.folder))
             print(version, flush=True)
         for precision in PRECISIONS if "litert" in args.formats else ():
             print(f"exporting LiteRT {precision}", flush=True)
             file = args.folder / "litert" / f"{args.system}_{precision}.tflite"
             with quiet_stderr():
-                export_litert(model, file, precision)
+                export_litert(servable, file, precision)
             print(file, flush=True)
     except (ValueError, OSError) as error:
         raise CommandError(error) from error

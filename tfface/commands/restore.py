@@ -132,7 +132,7 @@ def _restore_one(predictor, path, mask, stem):
 
 def _predictor(args):
     from tfface.data.detection import create_detector
-    from tfface.serving.predictor import RestorationPredictor
+    from tfface.serving.predictors.restoration import RestorationPredictor
 
     try:
         detector = create_detector(args.detector, args.detector_model)

@@ -1,1 +1,1 @@
-"""Trained models out of training: SavedModel, LiteRT, and photos restored with them."""
+"""Trained models out of training: SavedModel, LiteRT, and photos put through them."""

@@ -12,12 +12,13 @@ from tfface.data.alignment import align, paste_back
 from tfface.data.detection import Face, create_detector
 from tfface.facs.landmarks import anchors_from_five
 from tfface.serving.savedmodel import newest_version
-from tfface.serving.signatures import (
-    in_float32,
+from tfface.serving.servable import in_float32, resize_faces
+from tfface.serving.signatures.restoration import (
     restoration_shape,
     restore_function,
-    shrink_faces,
+    restore_specs,
 )
+from tfface.serving.systems import load_network
 
 # Faces that go through the network at once. A group photo's hundreds would not fit in memory.
 _BATCH = 32
@@ -125,7 +126,7 @@ class RestorationPredictor:
         """Aligned crops as the network saw them in training: small, hidden pixels 0."""
         block = self.size // self.low_size
         filled = [_filled(crop, hole) for crop, hole in zip(crops, hidden, strict=True)]
-        low = shrink_faces(_as_float(filled, self.size), self.low_size).numpy()
+        low = resize_faces(_as_float(filled, self.size), self.low_size).numpy()
         holes = np.reshape(hidden, (-1, self.low_size, block, self.low_size, block))
         # A small pixel of which any part is hidden is hidden: a trace of what covers the face
         # misleads.
@@ -147,13 +148,7 @@ def _load(model):
     if isinstance(model, keras.Model):
         model = in_float32(model)
         shape = restoration_shape(model)
-        function = tf.function(
-            restore_function(model),
-            input_signature=[
-                tf.TensorSpec((None, shape.low_size, shape.low_size, 3), tf.float32),
-                tf.TensorSpec((None, shape.low_size, shape.low_size, 1), tf.float32),
-            ],
-        )
+        function = tf.function(restore_function(model), input_signature=restore_specs(shape))
 
         def restore(image, mask):
             return function(image, mask)["restored"].numpy()
@@ -161,7 +156,7 @@ def _load(model):
         return restore, shape.low_size, shape.size
     path = Path(model)
     if path.is_file() and path.suffix == ".keras":
-        return _load(load_generator(path))
+        return _load(load_network("restoration", path))
     if path.is_dir():
         folder = path if (path / "saved_model.pb").is_file() else newest_version(path)
         if folder is not None:
@@ -170,29 +165,6 @@ def _load(model):
         "`model` must be a .keras file, a SavedModel's folder or a folder of its versions. "
         f"Received: {path}{'' if path.exists() else ', which is not there'}."
     )
-
-
-def load_generator(path):
-    """The generator of a `.keras` file, for prediction.
-
-    Args:
-        path: As a training run writes it.
-
-    Returns:
-        keras.Model.
-
-    Raises:
-        ValueError: If the file is no Keras model.
-    """
-    import tfface.restoration.networks  # noqa: F401  (a .keras file finds its class by registration)
-
-    try:
-        return keras.saving.load_model(path, compile=False)
-    except Exception as error:  # a file that is no model fails in many ways
-        reason = " ".join(str(error).split())[:200]
-        raise ValueError(
-            f"`model` must be a restoration generator's .keras file. Received: {path} ({reason})."
-        ) from error
 
 
 def _load_savedmodel(folder):

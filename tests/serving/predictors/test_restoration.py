@@ -5,8 +5,9 @@ from PIL import Image
 
 from tfface.data.detection import Face
 from tfface.facs.landmarks import MEAN_FACE, anchors
-from tfface.serving.predictor import RestorationPredictor
+from tfface.serving.predictors.restoration import RestorationPredictor
 from tfface.serving.savedmodel import export_savedmodel
+from tfface.serving.signatures.restoration import restoration_servable
 
 
 class KnownFaces:
@@ -125,7 +126,7 @@ def test_model_file_and_savedmodel_agree_with_the_model(tmp_path, mask_aware_gen
     mask[80:120, 60:100] = True
     expected = RestorationPredictor(mask_aware_generator, detector)(scene, mask).restored
     mask_aware_generator.save(tmp_path / "generator.keras")
-    version = export_savedmodel(mask_aware_generator, tmp_path / "models")
+    version = export_savedmodel(restoration_servable(mask_aware_generator), tmp_path / "models")
     for model in (tmp_path / "generator.keras", str(version), tmp_path / "models"):
         restored = RestorationPredictor(model, detector)(scene, mask).restored
         np.testing.assert_allclose(restored, expected, atol=1e-6)

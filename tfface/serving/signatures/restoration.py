@@ -1,4 +1,4 @@
-"""What an exported restoration model computes, as TensorFlow functions.
+"""What an exported restoration model computes: small, partly hidden faces restored.
 
 SavedModel and LiteRT share one interface: small faces and masks in, restored faces out. The mask is
 an input of every model, so that a caller need not know whether the generator inside was trained to
@@ -10,7 +10,52 @@ import dataclasses
 import keras
 import tensorflow as tf
 
-from tfface.network import Network
+from tfface.serving.servable import Endpoint, LiteSignature, Servable, decode_faces, in_float32
+
+
+def restoration_servable(model):
+    """What a generator offers when it is exported.
+
+    `serving_default` takes and gives files, `restore` float arrays; LiteRT has `restore` for one
+    face at a time.
+
+    Args:
+        model: As `restoration_shape` takes it.
+
+    Returns:
+        Servable.
+
+    Raises:
+        ValueError: If the model has other inputs or outputs.
+    """
+    shape = restoration_shape(model)
+    model = in_float32(model)
+    low_size, size = shape.low_size, shape.size
+    restore = restore_function(model)
+    restored = {"restored": f"float32 (B, {size}, {size}, 3)"}
+    return Servable(
+        system="restoration",
+        model=model,
+        endpoints={
+            "serving_default": Endpoint(
+                restore_bytes_function(model),
+                (tf.TensorSpec((None,), tf.string, name="image_bytes"),),
+                {"image_bytes": "string (B,), JPEG or PNG files of aligned faces"},
+                {"restored_bytes": "string (B,), PNG files", **restored},
+            ),
+            "restore": Endpoint(
+                restore,
+                restore_specs(shape),
+                {
+                    "image": f"float32 (B, {low_size}, {low_size}, 3)",
+                    "mask": f"float32 (B, {low_size}, {low_size}, 1), 1 hidden",
+                },
+                restored,
+            ),
+        },
+        lite=LiteSignature("restore", restore, restore_specs(shape, batch=1)),
+        facts={**dataclasses.asdict(shape), "value_range": [0.0, 1.0]},
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,11 +100,6 @@ def restoration_shape(model):
     return RestorationShape(height, out_height, channels == 4)
 
 
-def in_float32(model):
-    """The model as it is exported: a network trained in mixed precision computes in float32."""
-    return model.in_float32() if isinstance(model, Network) else model
-
-
 def restore_function(model):
     """The arrays' signature of a generator.
 
@@ -81,6 +121,23 @@ def restore_function(model):
     return restore
 
 
+def restore_specs(shape, batch=None):
+    """The inputs of `restore_function`.
+
+    Args:
+        shape: The generator's RestorationShape.
+        batch: Faces at once; None is any number.
+
+    Returns:
+        tuple of tf.TensorSpec.
+    """
+    low = (batch, shape.low_size, shape.low_size)
+    return (
+        tf.TensorSpec((*low, 3), tf.float32, name="image"),
+        tf.TensorSpec((*low, 1), tf.float32, name="mask"),
+    )
+
+
 def restore_bytes_function(model):
     """The files' signature of a generator.
 
@@ -95,27 +152,15 @@ def restore_bytes_function(model):
     low_size = restoration_shape(model).low_size
     restore = restore_function(model)
 
-    def shrink(encoded):
-        image = tf.io.decode_image(encoded, channels=3, expand_animations=False)
-        image = tf.image.convert_image_dtype(image, tf.float32)
-        return shrink_faces(image, low_size)
-
     def encode(image):
         # Rounded to the nearest; `tf.image.convert_image_dtype` rounds down.
         levels = tf.round(tf.clip_by_value(image, 0.0, 1.0) * 255.0)
         return tf.io.encode_png(tf.cast(levels, tf.uint8))
 
     def serve(image_bytes):
-        spec = tf.TensorSpec((low_size, low_size, 3), tf.float32)
-        low = tf.map_fn(shrink, image_bytes, fn_output_signature=spec)
+        low = decode_faces(image_bytes, low_size)
         restored = restore(low, tf.zeros_like(low[..., :1]))["restored"]
         files = tf.map_fn(encode, restored, fn_output_signature=tf.TensorSpec((), tf.string))
         return {"restored": restored, "restored_bytes": files}
 
     return serve
-
-
-def shrink_faces(faces, low_size):
-    """Faces in [0, 1] shrunk to the side `low_size` as in training: bicubic, anti-aliased."""
-    low = tf.image.resize(faces, (low_size, low_size), method="bicubic", antialias=True)
-    return tf.clip_by_value(low, 0.0, 1.0)

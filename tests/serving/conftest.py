@@ -1,0 +1,66 @@
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+from tfface.recognition.networks import ActionUnitRecognizer
+from tfface.serving.signatures.restoration import restoration_servable
+
+
+@pytest.fixture
+def servable(nearest_generator):
+    """Something to export whose answer is known: each pixel eight times as large."""
+    return restoration_servable(nearest_generator)
+
+
+@pytest.fixture
+def recognizer():
+    """A small recognizer of three action units, some of which it sees in noise and some not."""
+    keras.utils.set_random_seed(0)
+    network = ActionUnitRecognizer((1, 12, 25), 16, "fer_net", pooling="flatten")
+    head = network.get_layer("logits")
+    head.set_weights([head.get_weights()[0] * 3, np.zeros(3)])
+    return network
+
+
+@pytest.fixture
+def picture():
+    """Function of (seed, height, width) to a (height, width, 3) uint8 picture, hard edges in it."""
+
+    def drawn(seed, height, width):
+        rng = np.random.default_rng(seed)
+        coarse = rng.integers(0, 256, (height // 10, width // 10, 3), dtype=np.uint8)
+        return coarse.repeat(10, axis=0).repeat(10, axis=1)
+
+    return drawn
+
+
+@pytest.fixture
+def bicubic():
+    """Function of a uint8 picture and a side to floats in [0, 1]: Pillow's, channel by channel.
+
+    Pillow's averages when it shrinks, as `antialias` does.
+    """
+
+    def resized(image, size):
+        channels = [
+            Image.fromarray(image[..., i].astype(np.float32) / 255).resize(
+                (size, size), Image.Resampling.BICUBIC
+            )
+            for i in range(3)
+        ]
+        return np.clip(np.stack(channels, axis=-1), 0, 1)
+
+    return resized
+
+
+@pytest.fixture
+def picture_files(tmp_path, picture):
+    """Three files of other kinds and sizes, and the pictures that are in them."""
+    pictures = [picture(0, 130, 130), picture(1, 200, 160), picture(2, 40, 350)]
+    files = [tmp_path / name for name in ("a.png", "b.png", "c.jpg")]
+    for image, file in zip(pictures, files, strict=True):
+        Image.fromarray(image).save(file)
+    with Image.open(files[2]) as image:
+        pictures[2] = np.array(image)
+    return files, pictures

@@ -1,0 +1,234 @@
+"""Photo or video in, action units out: of every face, how likely each is."""
+
+import dataclasses
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfface.data.alignment import align
+from tfface.data.detection import Face, create_detector
+from tfface.data.schema import FACE_SIZE
+from tfface.data.tracking import FaceTracker, TrackedFace
+from tfface.data.videos import VideoFrame
+from tfface.facs.action_units import validate_action_units
+from tfface.facs.landmarks import anchors_from_five
+from tfface.serving.savedmodel import MODEL_CARD, newest_version
+from tfface.serving.servable import resize_faces
+from tfface.serving.signatures.recognition import recognition_servable
+from tfface.serving.systems import load_network
+
+# Faces that go through the network at once, and most frames of a video that wait until there are so
+# many: where faces are rare the first of them should not wait long.
+_BATCH = 32
+_MOST_WAITING = 64
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class RecognizedPhoto:
+    """The n faces of a photo and their action units.
+
+    Attributes:
+        faces: The n faces, the largest first.
+        crops: (n, size, size, 3) float32 in [0, 1], the faces as the network saw them.
+        probabilities: (n, n_au) float32, in the order of the predictor's `action_units`.
+    """
+
+    faces: tuple[Face, ...]
+    crops: np.ndarray
+    probabilities: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class RecognizedFrame:
+    """The n faces of a video's frame and their action units.
+
+    Attributes:
+        index: The frame's number, from 0.
+        timestamp: When it is shown, in seconds.
+        faces: The n faces, in the order of their numbers, which hold for the whole video.
+        probabilities: (n, n_au) float32, in the order of the predictor's `action_units`.
+    """
+
+    index: int
+    timestamp: float
+    faces: tuple[TrackedFace, ...]
+    probabilities: np.ndarray
+
+
+class RecognitionPredictor:
+    """Recognizes the action units of the faces of photos and videos with a trained model.
+
+    Each face is aligned and brought to the network's size on the very way that it took in training,
+    over a crop of 200 pixels: cut from the photo at once, it would be sharper or softer.
+
+    Args:
+        model: An ActionUnitRecognizer, the path of its `.keras` file, a SavedModel's folder, or a
+            folder of SavedModel versions, of which the newest is taken.
+        detector: What finds faces, as `tfface.data.detection.create_detector` makes it; MTCNN if
+            None.
+
+    Attributes:
+        action_units: Numbers of the AUs, in the order of the probabilities.
+        size: Side of the faces that the network takes, in pixels.
+
+    Raises:
+        ValueError: If `model` is no such model or file.
+
+    Example:
+        >>> predictor = RecognitionPredictor("savedmodels/recognition")
+        >>> result = predictor(read_photo("portrait.jpg"))
+        >>> dict(zip(predictor.action_units, result.probabilities[0]))
+    """
+
+    def __init__(self, model, detector=None):
+        self._recognize, self.action_units, self.size = _load(model)
+        self._detector = detector or create_detector()
+
+    def __call__(self, photo: np.ndarray) -> RecognizedPhoto:
+        """Recognizes the action units of a photo's faces.
+
+        Args:
+            photo: (height, width, 3) uint8, RGB.
+
+        Returns:
+            RecognizedPhoto, without a face if the photo has none.
+
+        Raises:
+            ValueError: If the photo is no such array, or as `recognize` does.
+        """
+        found = self._detector.detect(photo)
+        kept, cut = _cut(photo, found)
+        crops = self._resized(cut)
+        return RecognizedPhoto(tuple(found[i] for i in kept), crops, self.recognize(crops))
+
+    def frames(self, video: Iterable[VideoFrame], every: int = 1) -> Iterator[RecognizedFrame]:
+        """Recognizes the action units of a video's faces, as a stream.
+
+        Memory holds the faces of one batch, however long the video is; faces of several frames go
+        through the network together.
+
+        Args:
+            video: Its frames in order, as `tfface.data.videos.open_video` gives them.
+            every: Frames from one search for faces to the next, as in `FaceTracker`.
+
+        Yields:
+            RecognizedFrame for each frame in order, without a face where there is none.
+
+        Raises:
+            ValueError: If `every` is below 1, or as `recognize` does.
+        """
+        track = FaceTracker(self._detector, every)
+        waiting, crops = [], []
+        for frame in video:
+            found = track(frame.image)
+            kept, cut = _cut(frame.image, [tracked.face for tracked in found])
+            if waiting and (len(crops) + len(cut) > _BATCH or len(waiting) == _MOST_WAITING):
+                yield from self._finished(waiting, crops)
+                waiting, crops = [], []
+            waiting.append((frame.index, frame.timestamp, tuple(found[i] for i in kept)))
+            crops += cut
+        yield from self._finished(waiting, crops)
+
+    def recognize(self, crops: np.ndarray) -> np.ndarray:
+        """Recognizes the action units of aligned faces.
+
+        Args:
+            crops: (n, size, size, 3) float32 in [0, 1].
+
+        Returns:
+            (n, n_au) float32: each action unit's probability.
+
+        Raises:
+            ValueError: If `crops` has another shape, or what the network answers is not finite.
+        """
+        crops = np.asarray(crops, np.float32)
+        if crops.ndim != 4 or crops.shape[1:] != (self.size, self.size, 3):
+            raise ValueError(
+                f"`crops` must have shape (n, {self.size}, {self.size}, 3). "
+                f"Received: {crops.shape}."
+            )
+        batches = [self._recognize(crops[i : i + _BATCH]) for i in range(0, len(crops), _BATCH)]
+        probabilities = np.concatenate(
+            [np.zeros((0, len(self.action_units)), np.float32), *batches]
+        )
+        if not np.isfinite(probabilities).all():
+            raise ValueError("`model` must give finite probabilities. Received: NaN.")
+        return probabilities
+
+    def _finished(self, waiting, crops):
+        probabilities = self.recognize(self._resized(crops))
+        start = 0
+        for index, timestamp, faces in waiting:
+            stop = start + len(faces)
+            yield RecognizedFrame(index, timestamp, faces, probabilities[start:stop])
+            start = stop
+
+    def _resized(self, crops):
+        """Crops of FACE_SIZE pixels as training saw them: brought to its size, in 8 bits."""
+        faces = np.reshape(crops, (-1, FACE_SIZE, FACE_SIZE, 3)).astype(np.float32) / 255.0
+        if self.size == FACE_SIZE or not len(faces):
+            return faces.reshape(-1, self.size, self.size, 3)
+        return np.rint(resize_faces(faces, self.size).numpy() * 255.0) / np.float32(255.0)
+
+
+def _cut(image, faces):
+    """The aligned crops of a picture's faces, FACE_SIZE pixels, and which faces they are of."""
+    kept, crops = [], []
+    for i, face in enumerate(faces):
+        try:
+            crop, _ = align(image, anchors_from_five(face.points), FACE_SIZE)
+        except ValueError:
+            continue  # points that fall together: the detector saw something, but no face
+        kept.append(i)
+        crops.append(crop)
+    return kept, crops
+
+
+def _load(model):
+    """A model of any kind as (function of an array to an array, action units, input size)."""
+    if isinstance(model, keras.Model):
+        servable = recognition_servable(model)
+        endpoint = servable.endpoints["recognize"]
+        function = tf.function(endpoint.function, input_signature=list(endpoint.specs))
+
+        def recognize(image):
+            return function(image)["probabilities"].numpy()
+
+        return recognize, tuple(servable.facts["action_units"]), servable.facts["size"]
+    path = Path(model)
+    if path.is_file() and path.suffix == ".keras":
+        return _load(load_network("recognition", path))
+    if path.is_dir():
+        folder = path if (path / "saved_model.pb").is_file() else newest_version(path)
+        if folder is not None:
+            return _load_savedmodel(folder)
+    raise ValueError(
+        "`model` must be a .keras file, a SavedModel's folder or a folder of its versions. "
+        f"Received: {path}{'' if path.exists() else ', which is not there'}."
+    )
+
+
+def _load_savedmodel(folder):
+    try:
+        loaded = tf.saved_model.load(str(folder))
+        signature = loaded.signatures["recognize"]
+        (_, size, _, _) = signature.structured_input_signature[1]["image"].shape
+        (_, count) = signature.structured_outputs["probabilities"].shape
+        card = json.loads((folder / MODEL_CARD).read_text())
+        action_units = validate_action_units(card["action_units"])
+        if len(action_units) != count:
+            raise ValueError(f"{MODEL_CARD} names {len(action_units)} action units of {count}")
+    except Exception as error:  # damaged protocol buffers, other signatures, no card
+        reason = " ".join(str(error).split())[:200]
+        raise ValueError(
+            f"`model` must be a recognition model's SavedModel. Received: {folder} ({reason})."
+        ) from error
+
+    def recognize(image, keep=loaded):  # the variables live as long as `loaded`
+        return signature(image=tf.constant(image))["probabilities"].numpy()
+
+    return recognize, action_units, size
