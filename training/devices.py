@@ -1,5 +1,6 @@
 """The devices of a training run: one, several in this machine, or several machines."""
 
+import functools
 import json
 import os
 
@@ -29,13 +30,27 @@ def make_strategy(name):
         )
     if name == "multi_worker":
         _check_cluster(os.environ.get("TF_CONFIG"))
-        with quiet_stderr():  # It tells of every connection.
-            return asked(tf.distribute.MultiWorkerMirroredStrategy)
+        return _several_machines()
     if name == "mirrored":
-        # Without GPUs it mirrors over the logical CPU devices, as tests do.
-        devices = None if gpus else [d.name for d in tf.config.list_logical_devices("CPU")]
-        return tf.distribute.MirroredStrategy(devices)
+        return _one_machine(bool(gpus))
     return tf.distribute.get_strategy()
+
+
+# One for all runs of a process: the collective operations of a second strategy would meet those of
+# the first.
+
+
+@functools.cache
+def _several_machines():
+    with quiet_stderr():  # It tells of every connection.
+        return asked(tf.distribute.MultiWorkerMirroredStrategy)
+
+
+@functools.cache
+def _one_machine(has_gpus):
+    # Without GPUs it mirrors over the logical CPU devices, as tests do.
+    devices = None if has_gpus else [d.name for d in tf.config.list_logical_devices("CPU")]
+    return tf.distribute.MirroredStrategy(devices)
 
 
 def wait_for_all(strategy):

@@ -81,7 +81,7 @@ def train(config):
     """The whole job, going on where it was stopped."""
     run = Run(config, "restoration")
     source, fold = run.open_data()
-    plan = whole_plan(config.training, source, fold.train, config.steps_per_execution)
+    plan = whole_plan(config.training, source.count(fold.train), config.steps_per_execution)
     if run.done(plan.epochs * plan.steps_per_epoch):
         return
     with run.scope("restoration"):  # What cannot be made is said before anything is trained.
@@ -142,7 +142,7 @@ def train_classifier(run, source, fold, transform):
                 "--classifier_training.dataset that has, or a --classifier_training.path"
             )
         return None
-    plan = whole_plan(chosen, source, train, config.steps_per_execution)
+    plan = whole_plan(chosen, source.count(train), config.steps_per_execution)
     weights = (
         class_weights_from_labels(source.action_unit_labels(train)) if chosen.balance else None
     )

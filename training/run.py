@@ -27,6 +27,9 @@ from tfface.data.folds import make_fold
 from tfface.data.pipeline import open_source, steps_per_epoch
 from tfface.serving.savedmodel import MODEL_CARD, export_savedmodel, versions
 
+PARTS = "parts"
+"""Where the run of a series keeps the runs that it is made of."""
+
 EXTENDABLE = {"out", "training.epochs"}
 """Keys that may differ when a run goes on: where the folder now lies, and how long it trains."""
 
@@ -134,7 +137,7 @@ class Run:
         )
         return source, fold
 
-    def fit(self, stage, model, stream, plan, samples=None):
+    def fit(self, stage, model, stream, plan, samples=None, validation=None):
         """Trains `model` to the end of `plan`, going on from the stage's last checkpoint.
 
         Args:
@@ -143,6 +146,7 @@ class Run:
             stream: Function of a step: the infinite `tf.data.Dataset` from that step on.
             plan: Values of OptimizerConfig, `steps_per_epoch` set.
             samples: Function of (model, path) that draws a picture after each epoch.
+            validation: Finite dataset that the model is scored on after each epoch, or None.
         """
         if self.is_chief:
             self._write_config()
@@ -163,6 +167,7 @@ class Run:
             epochs=plan.epochs,
             steps_per_epoch=plan.steps_per_epoch,
             callbacks=callbacks,
+            validation_data=validation,
             shuffle=False,
             verbose=1 if self.is_chief and sys.stdout.isatty() else 0,
         )
@@ -173,12 +178,12 @@ class Run:
             with written_aside(self.folder / f"{name}.keras") as aside:
                 network.in_float32().save(aside)
 
-    def finish(self, figures, servable):
+    def finish(self, figures, servable=None):
         """Exports the finished model and writes `summary.json`: the run is done, in all processes.
 
         Args:
             figures: What the system adds: variant, steps, metrics, ...
-            servable: The Servable to export.
+            servable: The Servable to export; None for a series, whose parts hold the models.
         """
         if self.is_chief:
             self._write_summary(figures, servable)
@@ -191,8 +196,9 @@ class Run:
             **figures,
             "seed": self.config.seed,
         }
-        exported = self._export(servable, about)
-        trained = sum(float(row["seconds"]) for row in read_history(self.folder))
+        exported = servable and self._export(servable, about)
+        folders = [self.folder, *self.folder.glob(f"{PARTS}/*")]
+        trained = sum(float(row["seconds"]) for folder in folders for row in read_history(folder))
         summary = {
             **about,
             "exported": exported,
@@ -243,14 +249,14 @@ def _version_of(card, directory):
     return None
 
 
-def whole_plan(plan, source, splits, steps_per_execution=1):
-    """`plan` with `steps_per_epoch` filled in: as many as one pass over those splits takes.
+def whole_plan(plan, faces, steps_per_execution=1):
+    """`plan` with `steps_per_epoch` filled in: as many as one pass over that many faces takes.
 
     Raises:
-        UsageError: If a batch is larger than the splits, or an epoch is not whole executions.
+        UsageError: If a batch is larger than that, or an epoch is not whole executions.
     """
     plan = plan.clone()
-    one_pass = asked(steps_per_epoch, source, splits, plan.batch_size)
+    one_pass = asked(steps_per_epoch, faces, plan.batch_size)
     if plan.steps_per_epoch is None:
         plan.steps_per_epoch = max(
             one_pass - one_pass % steps_per_execution, min(one_pass, steps_per_execution)

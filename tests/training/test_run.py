@@ -33,12 +33,10 @@ def plan(**values):
     ("steps_per_epoch", "steps_per_execution", "expected"),
     [("null", 1, 6), ("null", 4, 4), ("null", 6, 6), (9, 3, 9), (40, 1, 40)],
 )
-def test_an_epoch_is_one_pass_in_whole_executions(
-    frames_source, steps_per_epoch, steps_per_execution, expected
-):
+def test_an_epoch_is_one_pass_in_whole_executions(steps_per_epoch, steps_per_execution, expected):
     """24 faces in batches of 4 are 6 steps."""
     given = plan(steps_per_epoch=steps_per_epoch, batch_size=4)
-    whole = whole_plan(given, frames_source, frames_source.splits, steps_per_execution)
+    whole = whole_plan(given, 24, steps_per_execution)
     assert whole.steps_per_epoch == expected
     assert whole.batch_size == 4
 
@@ -52,9 +50,9 @@ def test_an_epoch_is_one_pass_in_whole_executions(
         ({"batch_size": 25, "steps_per_epoch": 3}, 1, "`batch_size`"),
     ],
 )
-def test_a_plan_that_cannot_be(frames_source, values, steps_per_execution, message):
+def test_a_plan_that_cannot_be(values, steps_per_execution, message):
     with pytest.raises(UsageError, match=message):
-        whole_plan(plan(**values), frames_source, frames_source.splits, steps_per_execution)
+        whole_plan(plan(**values), 24, steps_per_execution)
 
 
 def test_numbers_are_plain_in_every_config():

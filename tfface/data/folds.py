@@ -224,6 +224,27 @@ def make_fold(source, protocol: str, index: int) -> Fold:
     return folds[index]
 
 
+def fold_count(protocol: str) -> int:
+    """How many folds a protocol has.
+
+    Raises:
+        ValueError: If it is unknown, or has no end of folds, as random shares do.
+    """
+    name, _, argument = protocol.partition(":")
+    if protocol == "own":
+        return 1
+    if protocol in _PUBLISHED_PARTS:
+        return len(_PUBLISHED_PARTS[protocol])
+    if name == "kfold" and argument.isdecimal():
+        return int(argument)
+    if name == "shares":
+        raise ValueError(
+            "`protocol` must have a number of folds to run them all; shares are drawn without "
+            f"end. Received: {protocol!r}."
+        )
+    raise ValueError(f"`protocol` must be {_PROTOCOLS}. Received: {protocol!r}.")
+
+
 def _own_splits(subjects: Mapping[str, Sequence[str]]) -> Fold:
     if "train" not in subjects or "test" not in subjects:
         raise ValueError(

@@ -48,21 +48,15 @@ SHUFFLE_BUFFER = 4096
 """Encoded records that a shuffle holds when a set is read from its files (about 40 kB each)."""
 
 
-def steps_per_epoch(source: FaceSource, splits: Sequence[str], batch_size: int) -> int:
-    """Returns the number of whole batches in one pass over some splits.
+def steps_per_epoch(count: int, batch_size: int) -> int:
+    """Returns the number of whole batches in one pass over `count` faces.
 
     Raises:
-        ValueError: If `batch_size` is below 1 or exceeds the number of faces, or the splits are not
-            the source's.
+        ValueError: If `batch_size` is below 1 or exceeds the number of faces.
     """
-    return _whole_batches(source.count(splits), batch_size)
-
-
-def _whole_batches(count, batch_size):
     if not 1 <= batch_size <= count:
         raise ValueError(
-            f"`batch_size` must be from 1 to the number of faces in the splits, {count}. "
-            f"Received: {batch_size}."
+            f"`batch_size` must be from 1 to the number of faces, {count}. Received: {batch_size}."
         )
     return count // batch_size
 
@@ -148,7 +142,7 @@ def training_records(
     """
     chosen = _choice(rows, source.count(splits))
     count = int(chosen.sum())
-    steps = _whole_batches(count, batch_size)
+    steps = steps_per_epoch(count, batch_size)
     _check_sizes(size, seed)
     if start_step < 0:
         raise ValueError(f"`start_step` must be at least 0. Received: {start_step}.")

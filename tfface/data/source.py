@@ -92,10 +92,20 @@ class FaceSource:
         """
         return self._read(splits, interleaved=1)
 
+    def values(self, splits: Iterable[str], keys: Iterable[str]) -> dict[str, np.ndarray]:
+        """Reads some keys of all records without decoding an image.
+
+        Returns:
+            By key, an array with one entry a record, in the order of `records`.
+        """
+        keys = tuple(keys)
+        records = self._read(splits, 1, tfds.decode.PartialDecoding(dict.fromkeys(keys, True)))
+        rows = [[record[key] for key in keys] for record in records.as_numpy_iterator()]
+        return dict(zip(keys, map(np.array, zip(*rows, strict=True)), strict=True))
+
     def action_unit_labels(self, splits: Iterable[str]) -> np.ndarray:
         """Reads the labels alone: (records, AUs) float32, in the order of `records`."""
-        decoders = tfds.decode.PartialDecoding({"au": True})
-        labels = [record["au"] for record in self._read(splits, 1, decoders).as_numpy_iterator()]
+        labels = self.values(splits, ["au"])["au"]
         return np.reshape(labels, (len(labels), len(self.action_units))).astype(np.float32)
 
     def encoded(self, splits: Iterable[str]) -> tf.data.Dataset:

@@ -1,0 +1,121 @@
+"""What the papers claim, measured: `python -m benchmarks.quality --system recognition --seeds 3`.
+
+Trains with the training scripts themselves, each seed with a draw of people, weights and missing
+labels of its own, and prints mean and spread beside the paper's claim. Stopped, it goes on where it
+was; finished trainings are not done again.
+"""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+from benchmarks.measure import table, write_json
+from tfface.plots.charts import curves
+
+ROOT = Path(__file__).parents[1]
+
+RATES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.9)
+PAPER_F1 = {0.0: (0.633, 0.624), 0.1: (0.626, None), 0.5: (0.606, None)}
+"""Ours and O-wlc on BP4D, three folds (Table 1, Sec. 4.2.1); Fig. 4 gives the others unnumbered."""
+PAPER_CONDITIONAL = (0.054, 0.056)
+"""Mean difference of conditional probabilities on BP4D at a missing rate of 0.5 (Sec. 4.2.2)."""
+
+
+def recognition(seeds, out, options):
+    """F1 and label distributions against the missing rate, with D (ours) and without (O-wlc)."""
+    runs = []
+    for seed in range(seeds):
+        folder = out / f"seed_{seed}"
+        rates = ",".join(map(str, RATES))
+        train(
+            "recognition",
+            folder,
+            seed,
+            ["--variant", "both", "--missing_rates", f"[{rates}]", *options],
+        )
+        points = json.loads((folder / "summary.json").read_text())["points"]
+        runs.append({point["missing_rate"]: point["metrics"] for point in points})
+
+    def values(figure, rate, method):
+        found = [run[rate][figure][method] for run in runs]
+        return [value["mean"] if isinstance(value, dict) else value for value in found]
+
+    header = ["missing rate", "F1 ours", "F1 O-wlc", "ours - O-wlc", "ours above", "paper, BP4D"]
+    header += [
+        f"{name} {method}" for name in ("marginal", "conditional") for method in ("ours", "O-wlc")
+    ]
+    rows = []
+    for rate in RATES:
+        ours, plain = values("f1", rate, "ours"), values("f1", rate, "o_wlc")
+        gains = [a - b for a, b in zip(ours, plain, strict=True)]
+        row = [f"{rate:g}", show(ours), show(plain), show(gains)]
+        row += [f"{sum(gain > 0 for gain in gains)} of {seeds}"]
+        row += ["; ".join(map(str, (x for x in PAPER_F1.get(rate, ()) if x))) or "-"]
+        for figure in ("marginal_difference", "conditional_difference"):
+            row += [show(values(figure, rate, method)) for method in ("ours", "o_wlc")]
+        rows.append(row)
+    print(table(header, rows))
+    print(
+        "paper, BP4D at 0.5: conditional difference "
+        f"{PAPER_CONDITIONAL[0]} ours, {PAPER_CONDITIONAL[1]} O-wlc"
+    )
+    best = [run[0.0]["best_constant_f1"]["mean"] for run in runs]
+    print(f"best constant answer: F1 {show(best)}")
+    for figure, label in (
+        ("f1", "F1, mean over action units"),
+        ("conditional_difference", "difference of conditional probabilities"),
+    ):
+        series = {
+            title: [[values(figure, rate, method)[i] for rate in RATES] for i in range(seeds)]
+            for title, method in (("Ours", "ours"), ("O-wlc", "o_wlc"))
+        }
+        curves(RATES, series, out / f"{figure}.png", "share of faces without labels", label)
+    write_json(out / "quality.json", {"seeds": seeds, "header": header, "rows": rows})
+
+
+SYSTEMS = {"recognition": recognition}
+
+
+def train(system, folder, seed, options):
+    """One run of a training script with the system's quickstart and these options."""
+    command = [
+        sys.executable,
+        str(ROOT / "training" / f"{system}.py"),
+        "--config",
+        str(ROOT / "training/configs" / system / "quickstart.yaml"),
+        "--out",
+        str(folder),
+        "--seed",
+        str(seed),
+        "--data.fold",
+        str(seed),
+        "--export_dir",
+        "null",
+        *options,
+    ]
+    subprocess.run(command, check=True)
+
+
+def show(values):
+    """Mean and spread (one standard deviation over seeds) as text."""
+    mean = statistics.fmean(values)
+    return f"{mean:.3f}" + (f" ± {statistics.stdev(values):.3f}" if len(values) > 1 else "")
+
+
+def main():
+    """The command line; options it does not know go to the training script."""
+    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
+    parser.add_argument("--system", choices=sorted(SYSTEMS), required=True)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--out", type=Path, default=Path("runs/quality"))
+    args, options = parser.parse_known_args()
+    if args.seeds < 1:
+        parser.error("--seeds must be at least 1")
+    SYSTEMS[args.system](args.seeds, args.out / args.system, options)
+
+
+if __name__ == "__main__":
+    main()
