@@ -11,7 +11,7 @@ from PIL import Image
 
 import tfface.data.detection
 import tfface.data.photos
-import tfface.plots
+import tfface.plots.images
 from tfface.atomic import written_aside
 from tfface.cli import main
 from tfface.data.detection import Face
@@ -275,7 +275,7 @@ def test_output_folder_that_cannot_be_written(workplace, capsys, monkeypatch):
     def full_at_the_second(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(tfface.plots, "image_grid", full_at_the_second)
+    monkeypatch.setattr(tfface.plots.images, "image_grid", full_at_the_second)
     monkeypatch.setattr(tfface.data.detection, "create_detector", lambda *_: BrightFaces())
     assert main(["restore", photo, photo, "-o", "out"]) == 1
     assert "out/anna_side_by_side.png: cannot be written (No space" in one_error_line(capsys)

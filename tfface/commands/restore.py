@@ -213,7 +213,7 @@ def _names(photos, out):
 
 def _write(result, restored, side_by_side):
     from tfface.data.photos import PhotoError, write_photo
-    from tfface.plots import image_grid
+    from tfface.plots.images import image_grid
 
     low_size, size = result.inputs.shape[1], result.restored.shape[1]
     try:

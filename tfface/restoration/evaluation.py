@@ -10,10 +10,11 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-from tfface import plots
 from tfface.atomic import written_aside
 from tfface.data.degradation import fill_hidden, upsample_bicubic
 from tfface.metrics import action_unit_scores, psnr, ssim
+from tfface.plots.bars import label_distribution, score_bars
+from tfface.plots.images import image_grid
 
 TITLES = {
     "input": "Input",
@@ -65,14 +66,14 @@ class Evaluation:
         if self.action_units:
             _write_table(folder / "action_units", *self._action_unit_table())
             methods = [method for method in self.scores]
-            plots.score_bars(
+            score_bars(
                 [f"AU{number}" for number in self.action_units],
                 {TITLES.get(m, m): self.scores[m]["f1"] for m in methods},
                 folder / "action_units.png",
                 title="F1 of each action unit on restored test faces",
             )
         columns = list(self.rows)
-        plots.image_grid(
+        image_grid(
             list(zip(*self.rows.values(), strict=True)),
             [TITLES.get(column, column) for column in columns],
             folder / "faces.png",
@@ -182,7 +183,7 @@ def draw_sample(model, path, batch):
         "ground_truth": batch["face"],
     }
     rows = list(zip(*(np.asarray(images) for images in columns.values()), strict=True))
-    plots.image_grid(rows, [TITLES[name] for name in columns], path)
+    image_grid(rows, [TITLES[name] for name in columns], path)
 
 
 def draw_labels(source, fold, path):
@@ -190,7 +191,7 @@ def draw_labels(source, fold, path):
     if source.action_units:
         parts = {"training": fold.train, "test": fold.test}
         labels = {name: source.action_unit_labels(splits) for name, splits in parts.items()}
-        plots.label_distribution(labels, source.action_units, path)
+        label_distribution(labels, source.action_units, path)
 
 
 def _scorer(generators, classifier):

@@ -1,0 +1,123 @@
+"""Bars: how often labels are present, and scores of each action unit."""
+
+import numpy as np
+
+from tfface.plots import canvas, numbers
+
+_BAR_SPACE = 0.8  # of the distance between two groups of bars
+
+
+def label_distribution(labels, action_units, path):
+    """Draws how often each action unit is present and absent, a panel for each set of labels.
+
+    Fig. 4 of the restoration paper. Over each bar of present labels stands their share of the known
+    ones.
+
+    Args:
+        labels: Dict from the name of a set to its labels (n, n_au): 1 present, 0 absent, NaN not
+            coded.
+        action_units: The numbers of the action units, in the order of the labels' columns.
+        path: File to write.
+
+    Raises:
+        ValueError: If there is no set, or the labels of one do not have a column for each action
+            unit.
+    """
+    if not labels:
+        raise ValueError("`labels` must hold at least one set. Received: none")
+    figure = canvas.figure(
+        120 + len(labels) * max(420, 62 * len(action_units)), 420, layout="constrained"
+    )
+    panels = figure.subplots(1, len(labels), squeeze=False)[0]
+    for axes, (name, values) in zip(panels, labels.items(), strict=True):
+        values = np.asarray(values, dtype=np.float64)
+        if values.ndim != 2 or values.shape[1] != len(action_units):
+            raise ValueError(
+                f"`labels` of {name!r} must have shape (n, {len(action_units)}). "
+                f"Received: shape {values.shape}"
+            )
+        missing = np.isnan(values).sum(axis=0)
+        present = (values > 0.5).sum(axis=0)
+        absent = len(values) - missing - present
+        bars = {"present": (present, canvas.COLORS[1]), "absent": (absent, canvas.COLORS[0])}
+        if missing.any():
+            bars["not coded"] = (missing, canvas.GREY)
+        _grouped_bars(
+            axes,
+            {key: counts for key, (counts, _) in bars.items()},
+            [color for _, color in bars.values()],
+        )
+        known = present + absent
+        shares = [numbers.percent(p / k) if k else "-" for p, k in zip(present, known, strict=True)]
+        names = [f"AU{n}\n{share}" for n, share in zip(action_units, shares, strict=True)]
+        axes.set_xticks(range(len(names)), names)
+        axes.yaxis.set_major_formatter("{x:,.0f}")
+        axes.set_title(f"{name} ({len(values):,} frames)")
+        axes.set_xlabel("action unit, and how often it is present where it is coded")
+    panels[0].set_ylabel("frames")
+    canvas.legend_below(figure, *panels)
+    canvas.write(figure, path)
+
+
+def score_bars(labels, series, path, title=None, y_label=None):
+    """Draws one bar for each label and method, and last the average of each method, with its value.
+
+    Args:
+        labels: Names of what is scored, such as `AU12`.
+        series: Dict from a method's name to one score for each label; NaN (no score) has no bar and
+            takes no part in the average.
+        path: File to write.
+        title: Title of the figure, or None.
+        y_label: Name of the score, or None.
+
+    Raises:
+        ValueError: If there is no series or one does not have a score for each label.
+    """
+    scores = {name: np.asarray(values, dtype=np.float64) for name, values in series.items()}
+    if not scores or any(values.shape != (len(labels),) for values in scores.values()):
+        raise ValueError(
+            f"`series`, at least one, must each hold {len(labels)} numbers. "
+            f"Received: shapes {[values.shape for values in scores.values()]}"
+        )
+    averages = {name: numbers.mean_of_defined(values) for name, values in scores.items()}
+    groups = {name: np.append(values, averages[name]) for name, values in scores.items()}
+    figure = canvas.figure(
+        max(640, 160 + (14 * len(scores) + 24) * (len(labels) + 1)), 460, layout="constrained"
+    )
+    axes = figure.subplots()
+    _grouped_bars(axes, groups, canvas.colors(len(groups)))
+    thickness = _BAR_SPACE / len(groups)
+    for i, average in enumerate(averages.values()):
+        if np.isfinite(average):
+            x = len(labels) - _BAR_SPACE / 2 + (i + 0.5) * thickness
+            axes.annotate(
+                f"{average:.3g}",
+                (x, average),
+                (0, 3),
+                ha="center",
+                va="bottom",
+                textcoords="offset points",
+                fontsize=8,
+                rotation=90,
+            )
+    axes.axvline(len(labels) - 0.5, color=canvas.GREY, linewidth=1, linestyle=":")
+    axes.set_xticks(range(len(labels) + 1), [*labels, "average"])
+    axes.set_ylabel(y_label or "")
+    axes.set_title(title or "")
+    finite = np.concatenate(list(groups.values()))
+    finite = finite[np.isfinite(finite)]
+    if finite.size and finite.min() >= 0 and finite.max() <= 1:
+        axes.set_ylim(0, 1)
+    canvas.legend_below(figure, axes)
+    canvas.write(figure, path)
+
+
+def _grouped_bars(axes, groups, colors):
+    """Bars side by side: `groups` maps a name to one height for each position 0, 1, ..."""
+    thickness = _BAR_SPACE / len(groups)
+    for i, ((name, heights), color) in enumerate(zip(groups.items(), colors, strict=True)):
+        x = np.arange(len(heights)) - _BAR_SPACE / 2 + (i + 0.5) * thickness
+        axes.bar(x, np.nan_to_num(heights), width=thickness * 0.94, color=color, label=name)
+    canvas.plain_axes(axes, grid="y")
+    axes.tick_params(axis="x", length=0)
+    axes.set_xlim(-0.6, len(heights) - 0.4)
