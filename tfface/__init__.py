@@ -9,6 +9,7 @@ _HOMES = {
     "ActionUnitClassifier": "tfface.restoration.networks",
     "ExpressionRestorer": "tfface.restoration.model",
     "FaceSource": "tfface.data.source",
+    "RecognitionPredictor": "tfface.serving.predictors.recognition",
     "RestorationDiscriminator": "tfface.restoration.networks",
     "RestorationGenerator": "tfface.restoration.networks",
     "RestorationPredictor": "tfface.serving.predictors.restoration",

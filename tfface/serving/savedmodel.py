@@ -79,6 +79,32 @@ def newest_version(directory):
     return None
 
 
+def find_model(path):
+    """What a path that names a model leads to.
+
+    Args:
+        path: A `.keras` file, a SavedModel's folder, or a folder of its versions, of which the
+            newest is taken.
+
+    Returns:
+        Path of the `.keras` file or of the SavedModel's folder.
+
+    Raises:
+        ValueError: If there is no such thing.
+    """
+    path = Path(path)
+    if path.is_file() and path.suffix == ".keras":
+        return path
+    if path.is_dir():
+        folder = path if (path / "saved_model.pb").is_file() else newest_version(path)
+        if folder is not None:
+            return folder
+    raise ValueError(
+        "`model` must be a .keras file, a SavedModel's folder or a folder of its versions. "
+        f"Received: {path}{'' if path.exists() else ', which is not there'}."
+    )
+
+
 def _write_signatures(servable, folder):
     archive = keras.export.ExportArchive()
     archive.track(servable.model)

@@ -3,7 +3,6 @@
 import dataclasses
 import json
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 
 import keras
 import numpy as np
@@ -16,7 +15,7 @@ from tfface.data.tracking import FaceTracker, TrackedFace
 from tfface.data.videos import VideoFrame
 from tfface.facs.action_units import validate_action_units
 from tfface.facs.landmarks import anchors_from_five
-from tfface.serving.savedmodel import MODEL_CARD, newest_version
+from tfface.serving.savedmodel import MODEL_CARD, find_model
 from tfface.serving.servable import resize_faces
 from tfface.serving.signatures.recognition import recognition_servable
 from tfface.serving.systems import load_network
@@ -170,8 +169,6 @@ class RecognitionPredictor:
     def _resized(self, crops):
         """Crops of FACE_SIZE pixels as training saw them: brought to its size, in 8 bits."""
         faces = np.reshape(crops, (-1, FACE_SIZE, FACE_SIZE, 3)).astype(np.float32) / 255.0
-        if self.size == FACE_SIZE or not len(faces):
-            return faces.reshape(-1, self.size, self.size, 3)
         return np.rint(resize_faces(faces, self.size).numpy() * 255.0) / np.float32(255.0)
 
 
@@ -199,17 +196,8 @@ def _load(model):
             return function(image)["probabilities"].numpy()
 
         return recognize, tuple(servable.facts["action_units"]), servable.facts["size"]
-    path = Path(model)
-    if path.is_file() and path.suffix == ".keras":
-        return _load(load_network("recognition", path))
-    if path.is_dir():
-        folder = path if (path / "saved_model.pb").is_file() else newest_version(path)
-        if folder is not None:
-            return _load_savedmodel(folder)
-    raise ValueError(
-        "`model` must be a .keras file, a SavedModel's folder or a folder of its versions. "
-        f"Received: {path}{'' if path.exists() else ', which is not there'}."
-    )
+    path = find_model(model)
+    return _load(load_network("recognition", path)) if path.is_file() else _load_savedmodel(path)
 
 
 def _load_savedmodel(folder):

@@ -1,7 +1,6 @@
 """Photo in, photo out: every face of a photo found, restored and laid back in its place."""
 
 import dataclasses
-from pathlib import Path
 
 import cv2
 import keras
@@ -11,7 +10,7 @@ import tensorflow as tf
 from tfface.data.alignment import align, paste_back
 from tfface.data.detection import Face, create_detector
 from tfface.facs.landmarks import anchors_from_five
-from tfface.serving.savedmodel import newest_version
+from tfface.serving.savedmodel import find_model
 from tfface.serving.servable import in_float32, resize_faces
 from tfface.serving.signatures.restoration import (
     restoration_shape,
@@ -154,17 +153,8 @@ def _load(model):
             return function(image, mask)["restored"].numpy()
 
         return restore, shape.low_size, shape.size
-    path = Path(model)
-    if path.is_file() and path.suffix == ".keras":
-        return _load(load_network("restoration", path))
-    if path.is_dir():
-        folder = path if (path / "saved_model.pb").is_file() else newest_version(path)
-        if folder is not None:
-            return _load_savedmodel(folder)
-    raise ValueError(
-        "`model` must be a .keras file, a SavedModel's folder or a folder of its versions. "
-        f"Received: {path}{'' if path.exists() else ', which is not there'}."
-    )
+    path = find_model(model)
+    return _load(load_network("restoration", path)) if path.is_file() else _load_savedmodel(path)
 
 
 def _load_savedmodel(folder):
