@@ -12,6 +12,8 @@ import restoration
 import yaml
 from configuration import attempt, make_parser, read_config
 
+from tfface.data.folds import make_fold
+from tfface.data.pipeline import evaluation_batches, open_source
 from tfface.facs.action_units import BP4D_AUS
 from tfface.restoration.networks import ActionUnitClassifier, RestorationGenerator
 
@@ -51,7 +53,13 @@ def compare(tmp_path, capsys):
     def compared(*runs, classifier=None):
         capsys.readouterr()
         out = str(tmp_path / "joined")
-        config = Namespace(runs=[str(run) for run in runs], out=out, classifier=classifier)
+        config = Namespace(
+            runs=[str(run) for run in runs],
+            out=out,
+            classifier=classifier,
+            dataset=None,
+            data_dir=None,
+        )
         code = attempt(evaluate.compare, config)
         said = capsys.readouterr()
         return code, (said.err if code else said.out).splitlines()
@@ -90,12 +98,12 @@ def test_three_variants_side_by_side(finished_run, compare, tmp_path):
     assert written["test_faces"] == 6
 
     # What a face of one shade scores is known without any of our code.
-    source = evaluate.open_source(
+    source = open_source(
         "image_folder/tiny",
         yaml.safe_load((runs[0] / "config.yaml").read_text())["data"]["data_dir"],
     )
-    fold = evaluate.make_fold(source, "shares:0.75-0-0.25", 0)
-    batches = evaluate.evaluation_batches(
+    fold = make_fold(source, "shares:0.75-0-0.25", 0)
+    batches = evaluation_batches(
         source, fold.test, batch_size=6, size=128, transform=lambda b, s: b["image"], seed=0
     )
     faces = next(iter(batches)).numpy().astype("float64")
@@ -181,7 +189,8 @@ def test_folders_that_hold_no_finished_run(finished_run, compare, tmp_path):
     line = refused(compare, run)
     assert line == f"error: {run} is not finished; run its training command again"
     (run / "config.yaml").write_text("system: synthesis\n")
-    assert refused(compare, run) == f"error: {run} holds a run of synthesis, not of restoration"
+    systems = "recognition or restoration"
+    assert refused(compare, run) == f"error: {run} holds a run of synthesis, not of {systems}"
     (run / "config.yaml").write_text("system: restoration\n")
     (run / "summary.json").write_text("{}")
     assert refused(compare, run) == f"error: {run}/config.yaml has no data"

@@ -1,0 +1,81 @@
+"""Recognition runs side by side: the paper's Tables 1 to 3, Figs. 5 and 6.
+
+Without another data set the runs' own scores are joined; with one, every run's recognizer is tested
+on all of its faces.
+"""
+
+import json
+
+from configuration import UsageError, asked
+from run import load_network
+
+from comparisons.finished import check_shared, columns
+from tfface.atomic import written_aside
+from tfface.data.pipeline import evaluation_batches, open_source
+from tfface.recognition.data import evaluation_transform
+from tfface.recognition.evaluation import Evaluation, Scores, predict, score
+from tfface.recognition.networks import ActionUnitRecognizer
+
+SHARED = ("data.dataset", "data.protocol", "data.fold", "action_units")
+"""Keys that must not differ between runs: which faces are tested, for which AUs."""
+
+BATCH_SIZE = 32
+
+
+def compare(runs, out, classifier=None, dataset=None, data_dir=None):
+    """Joins or tests, and writes tables and pictures.
+
+    Args:
+        runs: FinishedRun each, in table order.
+        out: Folder to write to.
+        classifier: Must be None: recognizers judge themselves.
+        dataset: Name of a prepared data set with AU labels, or None for the runs' own test faces.
+        data_dir: Where prepared sets lie; None takes the first run's.
+    """
+    if classifier is not None:
+        raise UsageError("--classifier is for runs of restoration")
+    names = columns(runs)
+    if dataset is None:
+        check_shared(runs, SHARED)
+        scores = [_own_scores(run) for run in runs]
+        tested = {key: runs[0].value("data")[key] for key in ("dataset", "protocol", "fold")}
+    else:
+        source = asked(open_source, dataset, data_dir or runs[0].value("data.data_dir"))
+        scores = [_tested(run, source) for run in runs]
+        tested = {"dataset": dataset}
+    evaluation = Evaluation(dict(zip(names, scores, strict=True)))
+    evaluation.write(out)
+    with written_aside(out / "comparison.json") as aside:
+        content = {
+            "runs": {name: str(run.folder) for name, run in zip(names, runs, strict=True)},
+            "data": tested,
+            "test_faces": scores[0].faces,
+            "metrics": evaluation.metrics(),
+        }
+        aside.write_text(json.dumps(content, indent=2) + "\n")
+    return evaluation.lines()
+
+
+def _own_scores(run):
+    path = run.folder / "evaluation" / "scores.json"
+    try:
+        return Scores.from_dict(json.loads(path.read_text())["scores"][run.value("variant")])
+    except (OSError, ValueError, LookupError) as error:
+        raise UsageError(
+            f"{path} must hold the scores of one run (of a series, name its parts). "
+            f"Received: {type(error).__name__}: {error}"
+        ) from error
+
+
+def _tested(run, source):
+    recognizer = load_network(run.folder / "recognizer.keras", ActionUnitRecognizer)
+    batches = evaluation_batches(
+        source,
+        source.splits,
+        batch_size=BATCH_SIZE,
+        size=recognizer.size,
+        transform=evaluation_transform,
+        seed=0,
+    )
+    print(f"evaluation: {run.folder} on {source.count(source.splits)} faces", flush=True)
+    return asked(score, asked(predict, recognizer, batches, source.action_units))
