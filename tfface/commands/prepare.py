@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tfface.commands.restore import add_detector_options, check_detector_options
+from tfface.commands.detecting import add_detector_options, check_detector_options
 from tfface.commands.startup import CommandError, load_tensorflow
 
 _BUILDERS = Path(__file__).parents[1] / "data" / "datasets"

@@ -1,13 +1,15 @@
 """`tfface restore`: photos in, photos with restored faces out."""
 
 import sys
-import tempfile
 from pathlib import Path
 
 from tqdm import tqdm
 
-from tfface.atomic import make_folder
+from tfface.commands.detecting import add_detector_options, check_detector_options
+from tfface.commands.files import check_apart, check_out, files_of, output_names, say
+from tfface.commands.models import add_model_option, check_model
 from tfface.commands.startup import CommandError, load_tensorflow
+from tfface.serving.systems import NETWORKS
 
 MODELS = Path("savedmodels/restoration")
 
@@ -48,53 +50,28 @@ def add_parser(verbs, **options):
         help="picture of the photo's size, white where something covers a face: the network is "
         "not shown what is there",
     )
-    parser.add_argument(
-        "--model",
-        metavar="PATH",
-        type=Path,
-        help="a SavedModel's folder, a folder of its versions, or a generator.keras "
-        f"(default: the newest version in {MODELS})",
-    )
+    add_model_option(parser, MODELS, NETWORKS["restoration"])
     add_detector_options(parser)
     parser.set_defaults(run=run)
-
-
-def add_detector_options(parser):
-    """Adds what names a face detector, for every verb that needs one."""
-    parser.add_argument(
-        "--detector",
-        choices=("mtcnn", "yunet"),
-        default="mtcnn",
-        help="what finds the faces (default: mtcnn; yunet needs --detector-model)",
-    )
-    parser.add_argument(
-        "--detector-model", metavar="FILE", type=Path, help="YuNet's .onnx file, from OpenCV Zoo"
-    )
-
-
-def check_detector_options(args):
-    """Raises a CommandError where the detector and its model file do not belong together."""
-    if (args.detector == "yunet") != (args.detector_model is not None):
-        raise CommandError("--detector yunet and --detector-model FILE go together", code=2)
-    if args.detector_model is not None and not args.detector_model.is_file():
-        raise CommandError(f"--detector-model {args.detector_model}: no such file", code=2)
 
 
 def run(args):
     """Restores the photos; returns the exit code."""
     check_detector_options(args)
-    _check_model(args.model)
-    photos = _photos(args.photos, args.out)
+    check_model(args.model, MODELS, training="`make demo`")
+    check_apart(args.out, args.photos, "restored")
+    photos = _photos(args.photos)
     mask = None if args.mask is None else _read_mask(args.mask)
-    _check_out(args.out)
+    check_out(args.out)
     if sys.stderr.isatty():
-        _say("loading the model and the face detector")
+        say("loading the model and the face detector")
     load_tensorflow()
     predictor = _predictor(args)
+    names = output_names(photos, args.out, ("_restored.png", "_side_by_side.png"))
     done = 0
     # disable=None: a bar on a terminal, nothing elsewhere.
     with tqdm(total=len(photos), unit=" photos", disable=None if len(photos) > 1 else True) as bar:
-        for photo, name in zip(photos, _names(photos, args.out), strict=True):
+        for photo, name in zip(photos, names, strict=True):
             done += _restore_one(predictor, photo, mask, args.out / name)
             bar.update()
     if len(photos) > 1:
@@ -115,18 +92,18 @@ def _restore_one(predictor, path, mask, stem):
             )
         result = predictor(photo, mask)
     except ValueError as error:  # PhotoError is one
-        _say(error)
+        say(error)
         return False
     except MemoryError:
-        _say(f"{path}: too large for this machine's memory")
+        say(f"{path}: too large for this machine's memory")
         return False
     if not result.faces:
-        _say(f"{path}: no face found")
+        say(f"{path}: no face found")
         return False
     restored, side_by_side = f"{stem}_restored.png", f"{stem}_side_by_side.png"
     _write(result, restored, side_by_side)
     count = len(result.faces)
-    _say(f"{path}: {count} face{'s' if count > 1 else ''}, {restored} {side_by_side}", sys.stdout)
+    say(f"{path}: {count} face{'s' if count > 1 else ''}, {restored} {side_by_side}", sys.stdout)
     return True
 
 
@@ -141,28 +118,6 @@ def _predictor(args):
         raise CommandError(error, code=2) from error
 
 
-def _check_model(model):
-    """Says at once, before TensorFlow is loaded, that there is no model."""
-    if model is not None:
-        if not model.exists():
-            raise CommandError(f"--model {model}: no such file or folder", code=2)
-    elif not any(MODELS.glob("*/saved_model.pb")):
-        raise CommandError(
-            f"there is no model in {MODELS}: train one with `make demo`, or name one with --model",
-            code=2,
-        )
-
-
-def _check_out(folder):
-    """Makes the output folder and sees that it can be written, before an hour's work is done."""
-    try:
-        make_folder(folder)
-        with tempfile.NamedTemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise CommandError(f"-o {folder}: cannot be written ({error.strerror})") from error
-
-
 def _read_mask(path):
     """A mask picture as (height, width) bool, True where white."""
     from tfface.data.photos import PhotoError, read_photo
@@ -173,42 +128,10 @@ def _read_mask(path):
         raise CommandError(f"--mask {error}", code=2) from error
 
 
-def _photos(paths, out):
-    """The photos named, and of each folder named those in it, in the order of their names."""
+def _photos(paths):
     from tfface.data.photos import is_picture_name
 
-    photos = []
-    for path in paths:
-        if not path.is_dir():
-            photos.append(path)
-            continue
-        if path.resolve() == out.resolve():
-            raise CommandError(
-                f"-o {out}: must be another folder than that of the photos, or the next time its "
-                "pictures would be restored as well",
-                code=2,
-            )
-        found = sorted(file for file in path.iterdir() if file.is_file() and is_picture_name(file))
-        if not found:
-            raise CommandError(f"{path}: a folder without pictures", code=2)
-        photos += found
-    return photos
-
-
-def _names(photos, out):
-    """A name of its own for each photo's outputs, none of which is one of the photos."""
-    inputs = {photo.resolve() for photo in photos}
-    names = []
-    for photo in photos:
-        name, count = photo.stem, 1
-        while name in names or any(
-            (out / f"{name}_{kind}.png").resolve() in inputs
-            for kind in ("restored", "side_by_side")
-        ):
-            count += 1
-            name = f"{photo.stem}_{count}"
-        names.append(name)
-    return names
+    return files_of(paths, is_picture_name, "pictures")
 
 
 def _write(result, restored, side_by_side):
@@ -228,10 +151,3 @@ def _write(result, restored, side_by_side):
         raise CommandError(error) from error
     except OSError as error:
         raise CommandError(f"{side_by_side}: cannot be written ({error.strerror})") from error
-
-
-def _say(line, stream=None):
-    """Writes one line, to the error stream if no other is named, above any progress bar."""
-    stream = stream or sys.stderr
-    tqdm.write(" ".join(str(line).split()), file=stream)
-    stream.flush()

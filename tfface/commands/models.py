@@ -1,0 +1,43 @@
+"""The trained model that a verb works with: the one named, or the newest that was exported."""
+
+from pathlib import Path
+
+from tfface.commands.startup import CommandError
+
+
+def add_model_option(parser, folder, file):
+    """Adds `--model`.
+
+    Args:
+        parser: argparse parser of the verb.
+        folder: Where the system's versions are exported to.
+        file: Name of the network's file in a training run's folder.
+    """
+    parser.add_argument(
+        "--model",
+        metavar="PATH",
+        type=Path,
+        help=f"a SavedModel's folder, a folder of its versions, or a {file} "
+        f"(default: the newest version in {folder})",
+    )
+
+
+def check_model(model, folder, training):
+    """Says at once, before TensorFlow is loaded, that there is no model.
+
+    Args:
+        model: What `--model` names, or None.
+        folder: As in `add_model_option`.
+        training: How one is trained, for the error's line.
+
+    Raises:
+        CommandError: If there is none.
+    """
+    if model is not None:
+        if not model.exists():
+            raise CommandError(f"--model {model}: no such file or folder", code=2)
+    elif not any(folder.glob("*/saved_model.pb")):
+        raise CommandError(
+            f"there is no model in {folder}: train one with {training}, or name one with --model",
+            code=2,
+        )
