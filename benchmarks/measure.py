@@ -6,6 +6,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from tfface.tables import markdown
+
 
 @dataclass(frozen=True)
 class Timings:
@@ -57,14 +59,7 @@ def take_turns(rivals, turns=30, calls=3, warm_up=3):
 
 def table(header, rows):
     """Rows of text in aligned columns, as Markdown."""
-    cells = [[str(cell) for cell in row] for row in (header, *rows)]
-    widths = [max(len(row[i]) for row in cells) for i in range(len(header))]
-    lines = [
-        "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |"
-        for row in cells
-    ]
-    lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
-    return "\n".join(lines)
+    return "\n".join(markdown(header, rows))
 
 
 def write_json(path, content):

@@ -11,12 +11,12 @@ ROOT = Path(tfface.__file__).parent
 
 FLOORS = (
     ("atomic", "facs", "network"),
-    ("layers",),
+    ("tables", "layers"),
     ("losses", "metrics", "backbones"),
     ("data",),
     ("adversarial",),
     ("plots",),
-    ("restoration",),  # the systems, which never import each other
+    ("restoration", "recognition"),  # the systems, which never import each other
     ("serving",),
     ("commands",),
     ("cli",),

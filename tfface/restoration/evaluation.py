@@ -1,6 +1,5 @@
 """The restoration paper's tables and pictures: how much of a face's expression comes back."""
 
-import csv
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +11,10 @@ from tqdm import tqdm
 
 from tfface.atomic import written_aside
 from tfface.data.degradation import fill_hidden, upsample_bicubic
-from tfface.metrics import action_unit_scores, psnr, ssim
+from tfface.metrics import action_unit_scores, mean_scores, psnr, ssim
 from tfface.plots.bars import label_distribution, score_bars
 from tfface.plots.images import image_grid
+from tfface.tables import markdown, write_table
 
 TITLES = {
     "input": "Input",
@@ -48,13 +48,13 @@ class Evaluation:
 
     def metrics(self):
         """The averages by figure and method, as `summary.json` holds them."""
+        averages = {
+            method: mean_scores({figure: np.atleast_1d(v) for figure, v in score.items()})
+            for method, score in self.scores.items()
+        }
         figures = {}
         for figure in ("psnr", "ssim", "f1", "accuracy"):
-            values = {
-                method: _average(score[figure])
-                for method, score in self.scores.items()
-                if score.get(figure) is not None
-            }
+            values = {m: average[figure] for m, average in averages.items() if figure in average}
             if values:
                 figures[figure] = values
         return figures
@@ -62,9 +62,9 @@ class Evaluation:
     def write(self, folder):
         """Writes tables (csv, md), pictures (png) and every figure (json) into `folder`."""
         folder = Path(folder)
-        _write_table(folder / "quality", *self._quality_table())
+        write_table(folder / "quality", *self._quality_table())
         if self.action_units:
-            _write_table(folder / "action_units", *self._action_unit_table())
+            write_table(folder / "action_units", *self._action_unit_table())
             methods = [method for method in self.scores]
             score_bars(
                 [f"AU{number}" for number in self.action_units],
@@ -80,7 +80,7 @@ class Evaluation:
         )
         with written_aside(folder / "scores.json") as aside:
             plain = {
-                method: {k: np.asarray(v).tolist() for k, v in score.items() if v is not None}
+                method: {k: np.asarray(v).tolist() for k, v in score.items()}
                 for method, score in self.scores.items()
             }
             content = {"faces": self.faces, "action_units": self.action_units, "scores": plain}
@@ -88,7 +88,7 @@ class Evaluation:
 
     def quality_lines(self):
         """The table of averages as lines of text, for the terminal."""
-        return _markdown(*self._quality_table())
+        return markdown(*self._quality_table())
 
     def _quality_table(self):
         figures = self.metrics()
@@ -109,7 +109,9 @@ class Evaluation:
             [str(number), *(_show(column[i], "f1") for column in columns)]
             for i, number in enumerate(self.action_units)
         ]
-        rows.append(["Avg", *(_show(_average(column), "f1") for column in columns)])
+        averages = self.metrics()
+        means = [averages[f][m] for f in ("f1", "accuracy") for m in methods]
+        rows.append(["Avg", *(_show(mean, "f1") for mean in means)])
         return header, rows
 
 
@@ -229,28 +231,7 @@ def _scorer(generators, classifier):
 _HEADINGS = {"psnr": "PSNR (dB)", "ssim": "SSIM", "f1": "F1", "accuracy": "accuracy"}
 
 
-def _average(values):
-    return float(np.nanmean(values)) if np.any(np.isfinite(values)) else float("nan")
-
-
 def _show(value, figure):
     if value is None or not np.isfinite(value):
         return "-"
     return f"{value:.2f}" if figure == "psnr" else f"{value:.3f}"
-
-
-def _markdown(header, rows):
-    widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
-    lines = ["| " + " | ".join(c.ljust(w) for c, w in zip(header, widths, strict=True)) + " |"]
-    lines.append("|" + "|".join("-" * (width + 2) for width in widths) + "|")
-    for row in rows:
-        cells = (c.ljust(w) for c, w in zip(row, widths, strict=True))
-        lines.append("| " + " | ".join(cells) + " |")
-    return lines
-
-
-def _write_table(path, header, rows):
-    with written_aside(path.with_suffix(".csv")) as aside, aside.open("w", newline="") as file:
-        csv.writer(file).writerows([header, *rows])
-    with written_aside(path.with_suffix(".md")) as aside:
-        aside.write_text("\n".join(_markdown(header, rows)) + "\n")
