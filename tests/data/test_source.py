@@ -1,4 +1,5 @@
 import csv
+import gc
 
 import cv2
 import numpy as np
@@ -7,6 +8,7 @@ import tensorflow_datasets as tfds
 
 from tfface.data.datasets.synthetic_faces import synthetic_faces_dataset_builder as synthetic_faces
 from tfface.data.folds import make_fold
+from tfface.data.schema import features
 from tfface.data.source import FaceSource, open_source
 from tfface.facs.action_units import BP4D_AUS
 from tfface.facs.expressions import CK_PLUS_EXPRESSIONS
@@ -66,6 +68,78 @@ def test_encoded_records_are_the_same_ones(frames_source):
 def test_neighbors_in_the_encoded_records_are_of_other_subjects(frames_source):
     subjects = [r["subject"] for r in frames_source.encoded(frames_source.splits).take(4)]
     assert len({subject.numpy() for subject in subjects}) == 4
+
+
+class Sharded(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+    """Two subjects of 7 and 4 faces in several files each; `frame` numbers a subject's faces."""
+
+    VERSION = tfds.core.Version("1.0.0")
+    COUNTS = {"subject_a": 7, "subject_a__b": 4}  # noqa: RUF012
+
+    def _info(self):
+        names = {split: [split] for split in self.COUNTS}
+        metadata = {"action_units": [1], "expressions": [], "subjects": names}
+        return tfds.core.DatasetInfo(
+            builder=self,
+            features=features(1, 8),
+            metadata=tfds.core.MetadataDict(metadata),
+            disable_shuffling=True,
+        )
+
+    def _split_generators(self, dl_manager):
+        return {split: self._generate_examples(split) for split in self.COUNTS}
+
+    def _generate_examples(self, split):
+        for number in range(self.COUNTS[split]):
+            yield (
+                number,
+                {
+                    "image": np.full((8, 8, 3), number, np.uint8),
+                    "landmarks": np.full((68, 2), np.nan, np.float32),
+                    "subject": split,
+                    "sequence": "",
+                    "frame": number,
+                    "au": np.zeros(1, np.float32),
+                    "au_intensity": np.full(1, np.nan, np.float32),
+                    "expression": -1,
+                    "phase": np.nan,
+                },
+            )
+
+
+@pytest.fixture(scope="module")
+def sharded(tmp_path_factory):
+    builder = Sharded(data_dir=tmp_path_factory.mktemp("sharded"))
+    builder.download_and_prepare(download_config=tfds.download.DownloadConfig(num_shards=3))
+    assert all(len(split.shard_lengths) == 3 for split in builder.info.splits.values())
+    return FaceSource.open(builder.data_dir)
+
+
+@pytest.mark.parametrize("order", [1, -1], ids=["sorted", "reversed"])
+def test_a_record_keeps_its_row_in_whatever_order_it_is_read(sharded, order):
+    """Over the files of several splits, one of whose names has TFDS's own separator in it."""
+    splits = tuple(Sharded.COUNTS)[::order]
+    starts = dict(zip(splits, (0, Sharded.COUNTS[splits[0]]), strict=True))
+    rows = {}
+    for name in ("records", "encoded"):
+        records = list(getattr(sharded, name)(splits).as_numpy_iterator())
+        rows[name] = [record["row"] for record in records]
+        expected = [starts[r["subject"].decode()] + r["frame"] for r in records]
+        np.testing.assert_array_equal(rows[name], expected)
+    assert rows["records"] == list(range(11))
+    assert rows["encoded"] != rows["records"] and sorted(rows["encoded"]) == rows["records"]
+
+
+def test_rows_outlive_what_they_were_made_of(sharded):
+    records = sharded.encoded(("subject_a",)).batch(7)
+    gc.collect()
+    assert set(next(iter(records))["row"].numpy()) == set(range(7))
+
+
+def test_labels_stand_in_the_order_of_rows(frames_source):
+    labels = frames_source.action_unit_labels(frames_source.splits)
+    for record in frames_source.encoded(frames_source.splits).as_numpy_iterator():
+        np.testing.assert_array_equal(labels[record["row"]], record["au"])
 
 
 def test_a_fold_of_a_source(frames_source):

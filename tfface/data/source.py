@@ -143,8 +143,10 @@ class FaceSource:
         first_rows = self._first_rows(splits)
 
         def completed(record):
-            # TFDS names a record "<file>__<position in it>".
-            file, position = tf.unstack(tf.strings.split(record.pop("tfds_id"), "__")[-2:], num=2)
+            # TFDS names a record "<file>__<position in it>"; a split's name may hold "__" as well.
+            name = record.pop("tfds_id")
+            file = tf.strings.regex_replace(name, "__[0-9]+$", "")
+            position = tf.strings.regex_replace(name, "^.*__", "")
             row = first_rows.lookup(file) + tf.strings.to_number(position, tf.int64)
             known = {key: tf.ensure_shape(record[key], shape) for key in labels}
             return record | known | {"row": row}
