@@ -153,6 +153,50 @@ def test_several_steps_an_execution_are_the_same_steps(steps):
     assert distance(one, many) < 1e-6
 
 
+class Rounds(Duel):
+    """A cycle of three steps with another set of players in each."""
+
+    TURNS = (("discriminator",), ("discriminator", "generator"), ("generator",))
+
+    def __init__(self, generator, discriminator, **kwargs):
+        AdversarialModel.__init__(
+            self,
+            {"generator": generator, "discriminator": discriminator},
+            turns=self.TURNS,
+            **kwargs,
+        )
+
+    def train_step(self, batch):
+        for name in self.player_names:
+            if self.due(name):
+                output = getattr(self, name)(batch[0], training=True)
+                self.update(name, tf.reduce_mean(tf.square(output - 1.0)))
+        return self.track()
+
+
+def test_turns_say_who_learns_in_each_step_of_the_cycle():
+    model = duel(make=Rounds)
+    learned = []
+    for _ in range(7):
+        before = {name: getattr(model, name).get_weights()[0] for name in model.player_names}
+        fit(model, 1)
+        changed = {n for n, w in before.items() if np.any(getattr(model, n).get_weights()[0] != w)}
+        learned.append(changed)
+    assert learned == [set(turn) for turn in (*Rounds.TURNS, *Rounds.TURNS, Rounds.TURNS[0])]
+
+
+def test_an_execution_may_end_within_a_cycle():
+    one, many = duel(make=Rounds), duel(make=Rounds, steps_per_execution=2)
+    fit(one, 6)
+    fit(many, 6)  # executions begin at the first, third and second step of the cycle
+    assert distance(one, many) < 1e-6
+
+
+def test_without_turns_all_learn_in_every_step():
+    model = AdversarialModel({"generator": network(1), "discriminator": network(1)})
+    assert [set(turn) for turn in model.turns] == [{"generator", "discriminator"}]
+
+
 def test_xla_gives_the_same_steps():
     plain, compiled = duel(), duel(jit_compile=True)
     fit(plain, 4)
@@ -254,7 +298,7 @@ def test_averaged_weights_stand_in_and_go_again():
 
 
 def test_bad_arguments_are_named():
-    for turns in ([], [("generator",), ("judge",)]):
+    for turns in ([], [("generator",), ("judge",)], ["generator"]):
         with pytest.raises(ValueError, match=r"`turns` must hold .* Received: \["):
             AdversarialModel({"generator": network(1)}, turns=turns)
     with pytest.raises(ValueError, match="built"):

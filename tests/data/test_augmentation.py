@@ -103,6 +103,73 @@ def test_random_rotation_keeps_to_its_range(images):
     assert angles.max() > 7
 
 
+def test_similarity_without_a_range_changes_nothing(images, landmarks):
+    same, still = augmentation.random_similarity(images, landmarks, (1, 2), 0, 0, 0)
+    np.testing.assert_allclose(same, images, atol=1e-5)
+    np.testing.assert_allclose(still, landmarks, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "ranges", [(25.0, 0, 0), (0, 0.15, 0), (0, 0, 0.3), (15.0, 0.1, 0.2)], ids=str
+)
+def test_a_moved_image_and_its_landmarks_stay_together(ranges):
+    """A bright dot beside the center of an oblong image, moved in 16 ways."""
+    y, x = np.mgrid[0:41, 0:61]
+    dot = np.exp(-((x - 38) ** 2 + (y - 14) ** 2) / 18).astype(np.float32)
+    landmarks = np.full((16, 68, 2), (38, 14), np.float32)
+    landmarks[:, 5] = np.nan
+    images, moved = augmentation.random_similarity(
+        np.repeat(dot[None, ..., None], 16, 0), landmarks, (3, 1), *ranges
+    )
+    for image, points in zip(images.numpy()[..., 0], moved.numpy(), strict=True):
+        centroid = [(image * axis).sum() / image.sum() for axis in (x, y)]
+        np.testing.assert_allclose(points[[0, 67]], [centroid] * 2, atol=0.1)
+        assert np.isnan(points[5]).all() and not np.isnan(np.delete(points, 5, 0)).any()
+    assert np.ptp(moved[:, 0], axis=0).max() > 3  # it moved
+
+
+def test_random_similarity_keeps_to_its_ranges():
+    # The center of an image of height 41 and width 61, and points 10 to its right and below it.
+    points = np.full((300, 68, 2), (30, 20), np.float32)
+    points[:, 1] += (10, 0)
+    points[:, 2] += (0, 10)
+    _, moved = augmentation.random_similarity(
+        np.zeros((300, 41, 61, 1), np.float32), points, (5, 5), degrees=10, shift=0.1, zoom=0.25
+    )
+    moved = moved.numpy().astype(np.float64)
+    shift, right, down = (
+        moved[:, 0] - (30, 20),
+        moved[:, 1] - moved[:, 0],
+        moved[:, 2] - moved[:, 0],
+    )
+    np.testing.assert_allclose(down, right[:, ::-1] * (-1, 1), atol=1e-4)  # a turn, no mirror
+    scale = np.hypot(*right.T) / 10
+    angle = np.degrees(np.arctan2(right[:, 1], right[:, 0]))
+    for values, limit in (
+        (angle, 10),
+        (shift[:, 0], 6.1),
+        (shift[:, 1], 4.1),
+        (np.log(scale), np.log(1.25)),
+    ):
+        assert np.abs(values).max() <= limit + 1e-4
+        assert values.min() < -0.9 * limit and values.max() > 0.9 * limit
+    # Each is drawn by itself: 300 draws of two independent numbers correlate by about 1/17.
+    drawn = np.corrcoef([angle, *shift.T, np.log(scale)])
+    assert np.abs(drawn - np.eye(4)).max() < 0.25
+
+
+def test_similarity_continues_the_border():
+    moved, _ = augmentation.random_similarity(
+        np.full((8, 9, 9, 1), 0.7, np.float32),
+        np.zeros((8, 68, 2), np.float32),
+        (1, 1),
+        30,
+        0.3,
+        0.5,
+    )
+    np.testing.assert_allclose(moved, 0.7, atol=1e-6)
+
+
 def test_color_without_a_range_changes_nothing(images):
     same = augmentation.random_color(images, (0, 0), brightness=0, contrast=0, saturation=0)
     np.testing.assert_allclose(same, images, atol=1e-6)
@@ -147,9 +214,10 @@ def test_colors_stay_in_range(images):
         lambda i, p, s: augmentation.random_flip(i, p, s)[0],
         lambda i, p, s: augmentation.random_crop(i, p, s, 7)[0],
         lambda i, p, s: augmentation.random_rotation(i, p, s)[0],
+        lambda i, p, s: augmentation.random_similarity(i, p, s)[0],
         lambda i, p, s: augmentation.random_color(i, s),
     ],
-    ids=["flip", "crop", "rotation", "color"],
+    ids=["flip", "crop", "rotation", "similarity", "color"],
 )
 def test_a_function_of_the_seed_in_and_out_of_a_graph(images, landmarks, change):
     first, again, other = (change(images, landmarks, (7, step)).numpy() for step in (1, 1, 2))

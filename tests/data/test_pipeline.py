@@ -17,6 +17,7 @@ from tfface.data.pipeline import (
     FaceSource,
     evaluation_batches,
     steps_per_epoch,
+    training_records,
     training_stream,
 )
 from tfface.data.schema import features
@@ -229,6 +230,76 @@ def test_training_shapes_are_static(source, cache):
     # The files were declared without the number of AUs.
     assert spec["au"].shape == (3, 2)
     assert spec["frame"].shape == (3,)
+
+
+def chosen(source, rows, **changes):
+    arguments = dict(batch_size=2, size=SIDE, seed=11, shuffle_buffer=4)
+    return training_records(source, SPLITS, rows=rows, **(arguments | changes))
+
+
+def rows_of(dataset, epochs, steps):
+    """(epochs, steps * batch_size); each face is the one that its row says: it has its number."""
+    batches = list(dataset.take(epochs * steps).as_numpy_iterator())
+    for batch in batches:
+        assert batch["row"].dtype == np.int64 and batch["image"].dtype == np.uint8
+        np.testing.assert_array_equal(batch["frame"], batch["row"])
+        np.testing.assert_array_equal(batch["image"][:, 0, 0, 2], batch["row"])
+    return np.reshape([batch["row"] for batch in batches], (epochs, -1))
+
+
+@both
+def test_records_of_some_rows_are_those_alone(source, cache):
+    rows = [12, 3, 15, 0, 7]  # from all three splits
+    records = chosen(source, rows, cache=cache)
+    assert records.element_spec["row"].shape == (2,)
+    assert records.element_spec["image"].shape == (2, SIDE, SIDE, 3)
+    epochs = rows_of(records, 12, 2)
+    assert all(len(set(epoch)) == 4 for epoch in epochs)  # two whole batches of the five
+    assert set(epochs.ravel()) == set(rows)
+    assert len({tuple(epoch) for epoch in epochs}) > 6
+    # From a step in the second epoch on, and with the rows named in another order.
+    later = rows_of(chosen(source, np.sort(rows), cache=cache, start_step=3), 7, 1)
+    np.testing.assert_array_equal(later.ravel(), epochs.ravel()[6:20])
+
+
+@both
+def test_one_row_comes_each_time(source, cache):
+    rows = rows_of(chosen(source, [13], cache=cache, batch_size=1), 3, 1)
+    np.testing.assert_array_equal(rows, [[13], [13], [13]])
+
+
+@both
+def test_rows_count_from_the_first_of_the_splits(source, cache):
+    arguments = dict(batch_size=4, size=SIDE, seed=0, cache=cache)
+    records = training_records(source, ("subject_c", "subject_a"), **arguments)
+    for batch in records.take(4).as_numpy_iterator():
+        # subject_c has the frames 12 to 15, subject_a those from 0 on.
+        expected = np.where(batch["frame"] >= 12, batch["frame"] - 12, batch["frame"] + 4)
+        np.testing.assert_array_equal(batch["row"], expected)
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([], "`rows` must be positions from 0 to 15. Received: none"),
+        ([-1, 3], "`rows` must be positions from 0 to 15. Received: 2 rows, -1 to 3"),
+        ([3, 16], "`rows` must be positions from 0 to 15. Received: 2 rows, 3 to 16"),
+        ([5], "`batch_size` must be from 1 to the number of faces, 1. Received: 2"),
+        ([5, 5], "`batch_size` must be from 1 to the number of faces, 1. Received: 2"),
+    ],
+)
+def test_rows_that_are_not_there(source, rows, message):
+    with pytest.raises(ValueError, match=message):
+        chosen(source, rows)
+
+
+def test_few_rows_of_a_large_set_stay_in_memory(source, monkeypatch):
+    monkeypatch.setattr(pipeline, "MEMORY_LIMIT", 5 * SIDE * SIDE * 3)
+    with monkeypatch.context() as patch:
+        patch.setattr(FaceSource, "encoded", None)
+        rows_of(chosen(source, range(5)), 1, 2)
+    monkeypatch.setattr(pipeline, "_loaded", None)
+    rows_of(chosen(source, range(6)), 1, 3)
 
 
 def test_a_set_above_the_limit_is_read_from_its_files(source, monkeypatch):
