@@ -70,6 +70,10 @@ class ActionUnitRecognizer(Network):
             trunk = create_backbone(backbone, (size, size, 3), weights, pooling)
         finally:
             keras.config.set_dtype_policy(before)
+        # So that a step on several devices is the step on one.
+        for layer in trunk.layers:
+            if isinstance(layer, keras.layers.BatchNormalization):
+                layer.synchronized = True
         x = trunk.output
         if dropout:
             x = keras.layers.Dropout(dropout, dtype=dtype, name="feature_dropout")(x)
