@@ -40,6 +40,14 @@ class TestWrite:
         assert only_color(path) == (4, 5, 6)
         assert list(path.parent.iterdir()) == [path]
 
+    def test_a_file_name_may_be_a_title(self, tmp_path):
+        figure = canvas.figure(400, 80)
+        canvas.add_title(figure, "cost $\\b$ \N{CJK UNIFIED IDEOGRAPH-9854} é.png")
+        canvas.write(figure, tmp_path / "title.png")
+        title = figure.texts[0]
+        assert title.get_text() == "cost $\\b$ \N{WHITE SQUARE} é.png"
+        assert not title.get_parse_math()
+
     def test_threads_draw_their_own_figures(self, tmp_path):
         colors = [(10 * i, 50, 50) for i in range(4)]
         threads = [
@@ -67,3 +75,17 @@ def test_legend_names_once_what_several_panels_draw():
     right.plot([0, 1], label="O-wlc")
     canvas.legend_below(figure, left, right)
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["ours", "O-wlc"]
+
+
+def test_a_long_title_takes_several_lines():
+    figure = canvas.figure(300, 200)
+    canvas.add_title(figure, "W" * 60)
+    box = figure.texts[0].get_window_extent()
+    assert 0 <= box.x0 < box.x1 <= 300
+    assert figure.texts[0].get_text().replace("\n", "") == "W" * 60
+
+
+def test_no_title_takes_no_room():
+    figure = canvas.figure(300, 200)
+    canvas.add_title(figure, None)
+    assert not figure.texts

@@ -5,8 +5,13 @@ safe in threads. They are written aside and renamed, so that a reader (a browser
 copy job) never meets half a picture.
 """
 
+import math
+import textwrap
+
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.font_manager import findfont, get_font
+from matplotlib.text import Text
 
 from tfface.atomic import written_aside
 
@@ -14,6 +19,8 @@ from tfface.atomic import written_aside
 COLORS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#000000", "#F0E442")
 GREY = "#B0B0B0"
 PIXELS_PER_INCH = 100
+
+_UNKNOWN = "\N{WHITE SQUARE}"
 
 
 def figure(width, height, layout=None):
@@ -25,9 +32,34 @@ def figure(width, height, layout=None):
 
 
 def write(figure, path):
-    """Writes a figure as the format that the suffix of `path` names, whole or not at all."""
+    """Writes a figure as the format that the suffix of `path` names, whole or not at all.
+
+    Texts are drawn letter by letter as they are: a title may be a file's name, in which `$` begins
+    no formula, and in which there may be a letter that the font lacks.
+    """
+    for text in figure.findobj(Text):
+        text.set_parse_math(False)
+        text.set_text(_in_font(text))
     with written_aside(path) as aside:
         figure.savefig(aside)
+
+
+def _in_font(text):
+    """A text with a square, as matplotlib would draw it with a warning, for what its font lacks."""
+    font = get_font(findfont(text.get_fontproperties()))
+    return "".join(
+        letter if letter == "\n" or font.get_char_index(ord(letter)) else _UNKNOWN
+        for letter in text.get_text()
+    )
+
+
+def add_title(figure, title):
+    """A title over all panels, on as many lines as it takes; none if it is None."""
+    if title:
+        text = figure.suptitle(title, parse_math=False)
+        text.set_text(_in_font(text))
+        lines = math.ceil(text.get_window_extent().width / (0.95 * figure.bbox.width))
+        text.set_text(textwrap.fill(text.get_text(), math.ceil(len(title) / lines)))
 
 
 def colors(count):

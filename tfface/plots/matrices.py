@@ -1,8 +1,11 @@
 """Tables of classes against classes."""
 
+import matplotlib
 import numpy as np
 
 from tfface.plots import canvas, numbers
+
+_CELL = 40  # pixels, in which a number of three decimals has room
 
 
 def confusion_matrix(counts, class_names, path, title=None):
@@ -42,3 +45,56 @@ def confusion_matrix(counts, class_names, path, title=None):
     axes.set_title(title or "")
     figure.colorbar(picture, ax=axes, label="share of the true class", shrink=0.8)
     canvas.write(figure, path)
+
+
+def difference_matrices(matrices, names, path, title=None):
+    """Draws how far conditional probabilities are from the true ones, a table for each method.
+
+    Fig. 6 of the recognition paper: in row i and column j the absolute difference between P(i | j)
+    of a method's answers and of the ground truth. All tables share one scale of colors; over each
+    stands the mean of its cells off the diagonal, on which P(i | i) is 1 for all.
+
+    Args:
+        matrices: Dict from a method's name to its differences (n, n), 0 and above; NaN where there
+            is none, because j was never present.
+        names: The n names, such as `AU12`.
+        path: File to write.
+        title: Title of the figure, or None.
+
+    Raises:
+        ValueError: If there is no method, or the differences of one are not (n, n) for n names.
+    """
+    n = len(names)
+    tables = {name: np.asarray(values, dtype=np.float64) for name, values in matrices.items()}
+    if not tables or any(table.shape != (n, n) for table in tables.values()):
+        raise ValueError(
+            f"`matrices`, at least one, must each have shape ({n}, {n}) for {n} names. "
+            f"Received: shapes {[table.shape for table in tables.values()]}"
+        )
+    peak = max(table[~np.isnan(table)].max(initial=0) for table in tables.values())
+    side = max(360, _CELL * n)
+    figure = canvas.figure(len(tables) * (side + 90) + 100, side + 130, layout="constrained")
+    panels = figure.subplots(1, len(tables), squeeze=False)[0]
+    for axes, (name, table) in zip(panels, tables.items(), strict=True):
+        picture = _numbered_table(axes, table, peak or 1)
+        axes.set_xticks(range(n), names, rotation=90)
+        axes.set_yticks(range(n), names)
+        axes.set_xlabel("j")
+        axes.set_ylabel("i")
+        mean = numbers.mean_of_defined(table[~np.eye(n, dtype=bool)])
+        axes.set_title(f"{name} (mean {mean:.3f})" if np.isfinite(mean) else f"{name} (no mean)")
+    figure.colorbar(picture, ax=panels, label="difference of P(i | j)", shrink=0.8)
+    canvas.add_title(figure, title)
+    canvas.write(figure, path)
+
+
+def _numbered_table(axes, table, peak):
+    """Colored cells with their numbers; grey with a dash where there is none."""
+    colors = matplotlib.colormaps["Blues"].with_extremes(bad="#D8D8D8")
+    picture = axes.imshow(np.ma.masked_invalid(table), cmap=colors, vmin=0, vmax=peak)
+    for (i, j), value in np.ndenumerate(table):
+        text = "-" if np.isnan(value) else f"{value:.3f}"
+        color = "white" if value > 0.55 * peak else "black"
+        label = axes.text(j, i, text, ha="center", va="center", color=color, fontsize=8)
+        label.set_in_layout(False)  # hundreds of them, none of which needs room outside its cell
+    return picture

@@ -4,7 +4,15 @@ import numpy as np
 
 
 def mean_of_defined(values, axis=None):
-    """The mean of what is not NaN; NaN, without a warning, where nothing is left."""
+    """The mean of what is not NaN; NaN, without a warning, where nothing is left.
+
+    Args:
+        values: Array of numbers.
+        axis: Axis to average over; None for all.
+
+    Returns:
+        float64 array without that axis.
+    """
     values = np.asarray(values, dtype=np.float64)
     defined = ~np.isnan(values)
     count = defined.sum(axis=axis)
