@@ -71,14 +71,17 @@ def test_forty_one_subjects_differ_in_color_or_marker(tmp_path, figures):
 
 def test_what_was_not_embedded_is_left_out(tmp_path, figures):
     points = [[1, 1], [NAN, NAN], [5, 3], [NAN, NAN]]
-    panels = {"some": points, "none": np.full((4, 2), NAN)}
-    embedding(panels, ["x", "x", "y", "z"], tmp_path / "e.png")
-    some, none = figures[0].axes
+    panels = {"all": np.eye(4, 2), "some": points, "none": np.full((4, 2), NAN)}
+    embedding(panels, ["x", "x", "y", "a"], tmp_path / "e.png")
+    every, some, none = figures[0].axes
     assert {text.get_text(): text.get_position() for text in some.texts} == {
         "x": (1, 1),
         "y": (5, 3),
     }
     assert not none.texts and not none.collections
+    # A subject has the same color in all panels, whoever else is there.
+    colors = [{t.get_text(): t.get_color() for t in axes.texts} for axes in (every, some)]
+    assert colors[1] == {name: colors[0][name] for name in ("x", "y")}
 
 
 def test_bad_input(tmp_path):

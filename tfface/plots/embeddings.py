@@ -35,17 +35,26 @@ def embedding(panels, groups, path, title=None):
             f"Received: shapes {[points.shape for points in embeddings.values()]}"
         )
     figure = canvas.figure(20 + (_SIDE + 10) * len(embeddings), _SIDE + 70, layout="constrained")
+    looks = _looks(groups)
     row = figure.subplots(1, len(embeddings), squeeze=False)[0]
     for axes, (name, points) in zip(row, embeddings.items(), strict=True):
         known = ~np.isnan(points).any(axis=1)
-        _scatter(axes, points[known], groups[known])
+        _scatter(axes, points[known], groups[known], looks)
         axes.set_title(name)
     canvas.add_title(figure, title)
     canvas.write(figure, path)
 
 
-def _scatter(axes, points, groups):
-    """Points in a square of a few more pixels than `_SIDE` to a side, and their groups' names."""
+def _looks(groups):
+    """Color and marker of each group, the same in all panels."""
+    return {
+        name: (_COLORS[i % len(_COLORS)], _MARKERS[i // len(_COLORS) % len(_MARKERS)])
+        for i, name in enumerate(np.unique(groups))
+    }
+
+
+def _scatter(axes, points, groups, looks):
+    """Points in a square of about `_SIDE` pixels, and their groups' names."""
     axes.set_aspect("equal")
     axes.set_xticks([])
     axes.set_yticks([])
@@ -53,29 +62,33 @@ def _scatter(axes, points, groups):
         return
     low, high = points.min(axis=0), points.max(axis=0)
     half = 0.53 * (np.max(high - low) or 1.0)
-    axes.set_xlim(*((low + high)[0] / 2 + np.array([-half, half])))
-    axes.set_ylim(*((low + high)[1] / 2 + np.array([-half, half])))
-    names = np.unique(groups)
-    means = np.stack([points[groups == name].mean(axis=0) for name in names])
-    labels = []
-    for i, (name, mean) in enumerate(zip(names, means, strict=True)):
-        color = _COLORS[i % len(_COLORS)]
-        marker = _MARKERS[i // len(_COLORS) % len(_MARKERS)]
+    x, y = (low + high) / 2
+    axes.set_xlim(x - half, x + half)
+    axes.set_ylim(y - half, y + half)
+    means = {}
+    for name, (color, marker) in looks.items():
         own = points[groups == name]
-        axes.scatter(*own.T, s=14, color=color, marker=marker, alpha=0.6, linewidths=0)
-        labels.append(_name(axes, mean, name, color))
-    sizes = [label.get_window_extent().size for label in labels]
-    places = _apart(means, np.max(sizes, axis=0) * 2 * half / _SIDE)
-    for label, mean, place in zip(labels, means, places, strict=True):
-        label.set_position(place)
-        axes.plot(*np.stack([mean, place]).T, color=label.get_color(), linewidth=1, zorder=3)
-        axes.plot(*mean, "o", color=label.get_color(), markersize=5, mec="white", zorder=3)
+        if len(own):
+            axes.scatter(*own.T, s=14, color=color, marker=marker, alpha=0.6, linewidths=0)
+            means[name] = own.mean(axis=0)
+    _write_names(axes, means, looks, 2 * half / _SIDE)
 
 
-def _name(axes, place, name, color):
+def _write_names(axes, means, looks, pixel):
+    """Writes each group's name at its mean or near it; a pixel is so long in the points' units."""
+    style = {"weight": "bold", "fontsize": 9, "ha": "center", "va": "center", "zorder": 4}
     outline = [withStroke(linewidth=3, foreground="white")]
-    style = {"color": color, "weight": "bold", "fontsize": 9, "path_effects": outline, "zorder": 4}
-    return axes.text(*place, name, ha="center", va="center", parse_math=False, **style)
+    labels = [
+        axes.text(0, 0, name, color=looks[name][0], path_effects=outline, parse_math=False, **style)
+        for name in means
+    ]
+    sizes = [label.get_window_extent().size for label in labels]
+    places = _apart(np.stack(list(means.values())), np.max(sizes, axis=0) * pixel)
+    for label, mean, place in zip(labels, means.values(), places, strict=True):
+        label.set_position(place)
+        color = label.get_color()
+        axes.plot(*np.stack([mean, place]).T, color=color, linewidth=1, zorder=3)
+        axes.plot(*mean, "o", color=color, markersize=5, mec="white", zorder=3)
 
 
 def _apart(centers, size):
