@@ -16,12 +16,12 @@ class TestLabelDistribution:
         label_distribution(labels, [1, 12, 26], tmp_path / "labels.png")
         training, test = figures[0].axes
         bars = {c.get_label(): [bar.get_height() for bar in c] for c in training.containers}
-        assert bars == {"present": [2, 0, 0], "absent": [1, 4, 0], "not coded": [1, 0, 4]}
+        assert bars == {"present": [2, 0, 0], "absent": [1, 4, 0], "no label": [1, 0, 4]}
         names = [text.get_text() for text in training.get_xticklabels()]
         assert names == ["AU1\n67%", "AU12\n0%", "AU26\n-"]
         assert [c.get_label() for c in test.containers] == ["present", "absent"]
         legend = [text.get_text() for text in figures[0].legends[0].get_texts()]
-        assert legend == ["present", "absent", "not coded"]
+        assert legend == ["present", "absent", "no label"]
         assert (tmp_path / "labels.png").stat().st_size > 0
 
     def test_bad_input(self, tmp_path):

@@ -10,12 +10,12 @@ _BAR_SPACE = 0.8  # of the distance between two groups of bars
 def label_distribution(labels, action_units, path):
     """Draws how often each action unit is present and absent, a panel for each set of labels.
 
-    Fig. 4 of the restoration paper. Over each bar of present labels stands their share of the known
-    ones.
+    Fig. 4 of the restoration paper, Fig. 3 of the recognition paper, with what has no label. Under
+    each action unit stands the share of present labels among the known ones.
 
     Args:
-        labels: Dict from the name of a set to its labels (n, n_au): 1 present, 0 absent, NaN not
-            coded.
+        labels: Dict from the name of a set to its labels (n, n_au): 1 present, 0 absent, NaN no
+            label.
         action_units: The numbers of the action units, in the order of the labels' columns.
         path: File to write.
 
@@ -41,7 +41,7 @@ def label_distribution(labels, action_units, path):
         absent = len(values) - missing - present
         bars = {"present": (present, canvas.COLORS[1]), "absent": (absent, canvas.COLORS[0])}
         if missing.any():
-            bars["not coded"] = (missing, canvas.GREY)
+            bars["no label"] = (missing, canvas.GREY)
         _grouped_bars(
             axes,
             {key: counts for key, (counts, _) in bars.items()},
@@ -53,7 +53,7 @@ def label_distribution(labels, action_units, path):
         axes.set_xticks(range(len(names)), names)
         axes.yaxis.set_major_formatter("{x:,.0f}")
         axes.set_title(f"{name} ({len(values):,} frames)")
-        axes.set_xlabel("action unit, and how often it is present where it is coded")
+        axes.set_xlabel("action unit, and how often it is present where it is labeled")
     panels[0].set_ylabel("frames")
     canvas.legend_below(figure, *panels)
     canvas.write(figure, path)
