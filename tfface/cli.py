@@ -3,24 +3,32 @@
 import argparse
 import contextlib
 import importlib.metadata
+import os
 import signal
 import sys
 import threading
 
-from tfface.commands import export, prepare, restore
+from tfface.commands import export, prepare, recognize, restore
 from tfface.commands.startup import CommandError
 
 DESCRIPTION = """\
-Facial expressions in photos: restored, with the action units they had.
+Facial expressions in photos and videos: restored, and their action units recognized.
 
 tfface turns a tiny, partly hidden face (16x16 pixels) back into a 128x128 one with its expression
-kept. A model is trained first, on faces that the program makes itself or on yours.
+kept, and says which action units (the movements of which FACS makes all expressions) a face shows.
+A model is trained first, on faces that the program makes itself or on yours.
 """
 
 EXAMPLES = """\
 from nothing to a restored photo:
   make demo                                         trains a small model and exports it
   tfface restore portrait.jpg -o restored           restores the faces of a photo
+
+the action units of every face:
+  python training/recognition.py --config training/configs/recognition/quickstart.yaml \\
+      --out runs/recognition
+  tfface recognize portrait.jpg                     a table on the terminal
+  tfface recognize interview.mp4 -o found --plot    a csv of every frame, and curves over time
 
 with faces of your own:
   tfface prepare image_folder --manual_dir ~/faces --name my_faces
@@ -51,7 +59,9 @@ def main(argv=None):
     args = _parser().parse_args(argv)
     try:
         with _terminated_like_interrupted():
-            return args.run(args)
+            code = args.run(args)
+            sys.stdout.flush()
+            return code
     except CommandError as error:
         for line in error.lines:
             print(f"tfface {args.verb}: error: {line}", file=sys.stderr)
@@ -59,6 +69,9 @@ def main(argv=None):
     except KeyboardInterrupt:
         print(f"tfface {args.verb}: interrupted", file=sys.stderr)
         return 130
+    except BrokenPipeError:  # who read the output has enough of it, as `head` has
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
 
 
 @contextlib.contextmanager
@@ -77,9 +90,9 @@ def _terminated_like_interrupted():
 def _parser():
     options = {"formatter_class": argparse.RawDescriptionHelpFormatter}
     parser = _Parser(prog="tfface", description=DESCRIPTION, epilog=EXAMPLES, **options)
-    parser.add_argument("--version", action=_Version, nargs=0, help="say which version this is")
+    parser.add_argument("-V", "--version", action=_Version, nargs=0, help="say which version it is")
     verbs = parser.add_subparsers(title="verbs", dest="verb", metavar="VERB", required=True)
-    for module in (restore, prepare, export):
+    for module in (restore, recognize, prepare, export):
         module.add_parser(verbs, **options)
     return parser
 

@@ -1,0 +1,1 @@
+"""What `tfface recognize` does with a file, and how it writes what it finds."""
