@@ -165,6 +165,7 @@ def training_batches(
     seed,
     augmentation=None,
     labeled_in_batch=None,
+    labeled_only=False,
     label_noise=0.0,
     start_step=0,
     cache=True,
@@ -180,8 +181,10 @@ def training_batches(
         size: Side of the faces in pixels.
         seed: What all order and all draws depend on.
         augmentation: An Augmentation, or None for faces as they are.
-        labeled_in_batch: m1; None for the labeled faces' share of all, rounded, but at least one
-            of each kind that there is.
+        labeled_in_batch: m1; None for the labeled faces' share of all, rounded, but with room for
+            one of each data set's labeled and one of each one's unlabeled faces.
+        labeled_only: Whether a batch lacks its m2 unlabeled faces, as the paper's baseline "O-wlc",
+            to which they say nothing: it sees the same m1 faces a batch without them.
         label_noise: Real label vectors are moved toward 1/2 by even draws from 0 to this, so that D
             cannot win by telling 0 and 1 from what is nearly 0 and 1; below 0.5. The paper has 0.
         start_step: The step to begin with.
@@ -198,14 +201,18 @@ def training_batches(
     if not 0 <= label_noise < 0.5:
         raise ValueError(f"`label_noise` must be in [0, 0.5). Received: {label_noise}")
     counts = batch_counts(faces, batch_size, labeled_in_batch)
+    if labeled_only:
+        counts = [(group, count) for group, count in counts if group[0].labeled is group[1]]
     parts = []
-    for (part, rows), count in counts:
+    for i, ((part, rows), count) in enumerate(counts):
+        # With one order for all, parts of as many faces would meet the same ones in every pass.
+        order_seed = seed if i == 0 else int(np.random.default_rng((seed, i)).integers(2**31))
         records = training_records(
             part.source,
             part.splits,
             batch_size=count,
             size=size,
-            seed=seed,
+            seed=order_seed,
             start_step=start_step,
             rows=rows,
             cache=cache,
@@ -256,7 +263,7 @@ def batch_counts(faces, batch_size, labeled_in_batch=None):
     n1, n2 = (sum(len(rows) for _, rows in kind) for kind in (labeled, unlabeled))
     if labeled_in_batch is None:
         m1 = round(batch_size * n1 / (n1 + n2))
-        m1 = max(1, min(m1, batch_size - len(unlabeled))) if n2 else batch_size
+        m1 = max(len(labeled), min(m1, batch_size - len(unlabeled))) if n2 else batch_size
     else:
         m1 = labeled_in_batch
     m2 = batch_size - m1
@@ -264,6 +271,11 @@ def batch_counts(faces, batch_size, labeled_in_batch=None):
         raise ValueError(
             f"`labeled_in_batch` must leave room in a batch of {batch_size} for each data set: "
             f"{len(labeled)} with labeled faces, {len(unlabeled)} with unlabeled. Received: {m1}"
+        )
+    if m1 > n1 or m2 > n2:
+        raise ValueError(
+            f"`batch_size` must take at most {n1} labeled and {n2} unlabeled faces. "
+            f"Received: {batch_size}, of which {m1} and {m2}"
         )
     return [*_dealt(labeled, m1), *_dealt(unlabeled, m2)]
 
@@ -277,10 +289,12 @@ def _dealt(parts, count):
     """Deals `count` places to parts by their numbers of rows, at least one to each."""
     if not parts:
         return []
-    sizes = np.array([len(rows) for _, rows in parts], np.float64)
-    free = count - len(parts)
-    bounds = np.rint(np.cumsum(sizes) / sizes.sum() * free).astype(int)
-    return list(zip(parts, (1 + np.diff(bounds, prepend=0)).tolist(), strict=True))
+    bounds = np.cumsum([len(rows) for _, rows in parts])
+    places = np.diff(np.rint(bounds / bounds[-1] * count).astype(int), prepend=0)
+    while not places.all():
+        places[places.argmax()] -= 1
+        places[places.argmin()] += 1
+    return list(zip(parts, places.tolist(), strict=True))
 
 
 def _with_labels(labels):
