@@ -390,6 +390,19 @@ def test_augmentation_changes_faces_alone(half):
             np.testing.assert_array_equal(a[key], c[key])
 
 
+def test_a_face_is_augmented_in_another_way_each_time_and_by_each_seed(frames_source, truth):
+    labels = np.full_like(truth, np.nan)
+    labels[7] = truth[7]
+    part = TrainingFaces(frames_source, frames_source.splits, labels)
+    pictures = set()
+    for seed in (4, 5):
+        arguments = dict(size=12, batch_size=2, labeled_in_batch=1, augmentation=Augmentation())
+        for batch in taken([part], 4, seed=seed, **arguments):
+            np.testing.assert_array_equal(batch["au"][0], truth[7])
+            pictures.add(batch["face"][0].tobytes())
+    assert len(pictures) == 8
+
+
 def test_landmarks_go_along_with_an_augmented_face():
     y, x = np.mgrid[0:41, 0:41]
     dot = np.exp(-((x - 26) ** 2 + (y - 14) ** 2) / 18).astype(np.float32)
