@@ -13,6 +13,7 @@ FLOORS = (
     ("atomic", "facs", "network"),
     ("tables", "layers"),
     ("losses", "metrics", "backbones"),
+    ("scores",),
     ("data",),
     ("adversarial",),
     ("plots",),

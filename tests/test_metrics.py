@@ -289,3 +289,10 @@ class TestImageScores:
                 score(images, images[:, :, :8])
         with pytest.raises(ValueError, match=r"at least 11 pixels.*\(1, 8, 16, 3\)"):
             metrics.ssim(images[:, :8], images[:, :8])
+
+
+def test_mean_leaves_out_what_is_not_known():
+    assert metrics.mean_of_defined([1.0, NAN, 4.0]) == 2.5
+    assert np.isnan(metrics.mean_of_defined([NAN, NAN]))
+    values = [[1.0, NAN, NAN], [3.0, 5.0, NAN]]
+    np.testing.assert_array_equal(metrics.mean_of_defined(values, axis=0), [2.0, 5.0, NAN])

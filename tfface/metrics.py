@@ -256,8 +256,24 @@ def mean_scores(scores):
     Returns:
         Dict of floats with the same keys; NaN for a score that no action unit has.
     """
-    defined = {name: values[~np.isnan(values)] for name, values in scores.items()}
-    return {name: float(np.mean(v)) if v.size else float("nan") for name, v in defined.items()}
+    return {name: float(mean_of_defined(values)) for name, values in scores.items()}
+
+
+def mean_of_defined(values, axis=None):
+    """The mean of what is not NaN; NaN, without a warning, where nothing is left.
+
+    Args:
+        values: Array of numbers.
+        axis: Axis to average over; None for all.
+
+    Returns:
+        float64 array without that axis.
+    """
+    values = np.asarray(values, dtype=np.float64)
+    defined = ~np.isnan(values)
+    count = defined.sum(axis=axis)
+    total = np.where(defined, values, 0.0).sum(axis=axis)
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
 def psnr(a, b):

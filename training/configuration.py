@@ -143,10 +143,16 @@ def read_config(parser, argv=None):
     for key, value in list(values.items()):
         if value is None and key in parser.never_null:
             parser.error(f'Key "{key}" must have a value. Got value: null')
-        for plain in (int, float):  # A checked number has a type of its own.
-            if isinstance(value, plain) and not isinstance(value, bool):
-                values[key] = plain(value)
+        values[key] = [_plain(v) for v in value] if isinstance(value, list) else _plain(value)
     return values
+
+
+def _plain(value):
+    """A checked number, which has a type of its own, as a number that YAML and Keras can write."""
+    for plain in (int, float):
+        if isinstance(value, plain) and not isinstance(value, bool):
+            return plain(value)
+    return value
 
 
 def main(description, groups, job):

@@ -37,17 +37,15 @@ from tfface.recognition.data import (
 )
 from tfface.recognition.evaluation import (
     Evaluation,
-    Scores,
-    average,
     draw_embedding,
     draw_labels,
     draw_sample,
     predict,
-    score,
     write_curve,
 )
 from tfface.recognition.model import AdversarialAURecognizer
 from tfface.recognition.networks import ActionUnitDiscriminator, ActionUnitRecognizer
+from tfface.scores import Scores, average, score
 from tfface.serving.signatures.recognition import recognition_servable
 
 
@@ -160,7 +158,7 @@ def train_one(config):
         evaluation = Evaluation({config.variant: scores})
         if run.is_chief:
             evaluation.write(run.folder / "evaluation")
-            draw_embedding(finished, batches, run.folder / "evaluation" / "embedding.png")
+            draw_embedding(finished, batches, run.folder / "evaluation" / "embedding.png", 300)
         run.say("\n".join(evaluation.lines()))
         figures = {
             "variant": config.variant,
@@ -290,6 +288,7 @@ def _stream(config, faces, plan, step):
         seed=config.seed,
         augmentation=Augmentation(**config.augmentation),
         labeled_in_batch=config.labeled_in_batch,
+        labeled_only=config.variant == "o_wlc",
         label_noise=config.label_noise,
         start_step=step,
         cache=config.data.cache,

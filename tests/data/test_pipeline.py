@@ -296,8 +296,9 @@ def test_rows_that_are_not_there(source, rows, message):
 def test_few_rows_of_a_large_set_stay_in_memory(source, monkeypatch):
     monkeypatch.setattr(pipeline, "MEMORY_LIMIT", 5 * SIDE * SIDE * 3)
     with monkeypatch.context() as patch:
-        patch.setattr(FaceSource, "encoded", None)
-        rows_of(chosen(source, range(5)), 1, 2)
+        batches = chosen(source, range(5))
+        patch.setattr(FaceSource, "decoded", None)  # no face is decoded once more
+        rows_of(batches, 1, 2)
     monkeypatch.setattr(pipeline, "_loaded", None)
     rows_of(chosen(source, range(6)), 1, 3)
 

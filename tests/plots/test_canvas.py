@@ -89,3 +89,11 @@ def test_no_title_takes_no_room():
     figure = canvas.figure(300, 200)
     canvas.add_title(figure, None)
     assert not figure.texts
+
+
+@pytest.mark.parametrize(
+    "share, text",
+    [(0, "0%"), (0.004, "0.4%"), (0.0432, "4.3%"), (0.1, "10%"), (2 / 3, "67%"), (1, "100%")],
+)
+def test_percent(share, text):
+    assert canvas.percent(share) == text

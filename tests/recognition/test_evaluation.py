@@ -12,17 +12,15 @@ from PIL import Image
 from tfface.recognition import evaluation as module
 from tfface.recognition.evaluation import (
     Evaluation,
-    Predictions,
-    Scores,
     draw_embedding,
     draw_labels,
     draw_sample,
     predict,
-    score,
     write_curve,
 )
 from tfface.recognition.model import AdversarialAURecognizer
 from tfface.recognition.networks import ActionUnitDiscriminator, ActionUnitRecognizer
+from tfface.scores import Predictions, Scores, score
 
 NAN = np.nan
 FIGURES = ["F1", "AUC", "accuracy", "marginal difference", "conditional difference"]

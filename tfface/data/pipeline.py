@@ -274,9 +274,12 @@ def _faces(source, splits, size):
 
 def _loaded(source, splits, chosen, size):
     """Returns the resized records of the chosen rows as one dict of tensors, in fixed order."""
-    records = _kept(source.records(splits), chosen)
+    records = _kept(source.encoded(splits, in_turns=False), chosen)
     with tf.device("CPU:0"):
-        faces = records.map(lambda record: _resized(record, size), tf.data.AUTOTUNE)
+        faces = records.map(
+            lambda record: _resized(source.decoded(record), size),
+            num_parallel_calls=tf.data.AUTOTUNE,
+        )
         return faces.batch(int(chosen.sum())).get_single_element()
 
 

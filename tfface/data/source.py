@@ -108,14 +108,16 @@ class FaceSource:
         labels = self.values(splits, ["au"])["au"]
         return np.reshape(labels, (len(labels), len(self.action_units))).astype(np.float32)
 
-    def encoded(self, splits: Iterable[str]) -> tf.data.Dataset:
-        """Reads records with encoded images, the files of all splits in turns.
+    def encoded(self, splits: Iterable[str], in_turns: bool = True) -> tf.data.Dataset:
+        """Reads records with encoded images, which a shuffle or a filter holds or drops cheaply.
 
-        What a shuffle wants: the order is fixed too, neighbors come from many subjects, and a
-        record is small.
+        Args:
+            splits: As in `records`.
+            in_turns: Whether the files of all splits come in turns, so that neighbors are of many
+                subjects; else the order is that of `records`. Both orders are fixed.
         """
         decoders = {"image": tfds.decode.SkipDecoding()}
-        return self._read(splits, _INTERLEAVED_FILES, decoders)
+        return self._read(splits, _INTERLEAVED_FILES if in_turns else 1, decoders)
 
     def decoded(self, record: dict) -> dict:
         """Decodes the image of a record that `encoded` gave."""

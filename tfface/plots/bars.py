@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from tfface.plots import canvas, numbers
+from tfface.metrics import mean_of_defined
+from tfface.plots import canvas
 
 _BAR_SPACE = 0.8  # of the distance between two groups of bars
 
@@ -48,7 +49,7 @@ def label_distribution(labels, action_units, path):
             [color for _, color in bars.values()],
         )
         known = present + absent
-        shares = [numbers.percent(p / k) if k else "-" for p, k in zip(present, known, strict=True)]
+        shares = [canvas.percent(p / k) if k else "-" for p, k in zip(present, known, strict=True)]
         names = [f"AU{n}\n{share}" for n, share in zip(action_units, shares, strict=True)]
         axes.set_xticks(range(len(names)), names)
         axes.yaxis.set_major_formatter("{x:,.0f}")
@@ -117,7 +118,7 @@ def _label_bars(labels, series, title, y_label, average):
         )
     if average:
         labels = [*labels, "average"]
-        values = {n: np.append(each, numbers.mean_of_defined(each)) for n, each in values.items()}
+        values = {n: np.append(each, mean_of_defined(each)) for n, each in values.items()}
     width = 160 + max(56, 14 * len(values) + 24) * len(labels)
     figure = canvas.figure(max(640, width), 460, layout="constrained")
     axes = figure.subplots()

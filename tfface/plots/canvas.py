@@ -83,3 +83,8 @@ def legend_below(figure, *panels):
     columns = min(len(entries), 6)
     place = "outside lower center"
     figure.legend(entries.values(), entries.keys(), loc=place, ncols=columns, frameon=False)
+
+
+def percent(share):
+    """A share of 1 as a short text: 67%, 4.3%, 0%."""
+    return f"{100 * share:.0f}%" if share >= 0.1 or share == 0 else f"{100 * share:.1f}%"

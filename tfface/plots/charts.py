@@ -3,7 +3,8 @@
 import numpy as np
 from matplotlib.ticker import NullLocator
 
-from tfface.plots import canvas, numbers
+from tfface.metrics import mean_of_defined
+from tfface.plots import canvas
 
 _REFERENCE_GREY = "#808080"
 _REFERENCE_MARKERS = "sD^v"
@@ -70,8 +71,8 @@ def _runs(argument, series, x):
 
 
 def _line(axes, x, runs, name, color, marker, **style):
-    mean = numbers.mean_of_defined(runs, axis=0)
-    spread = np.sqrt(numbers.mean_of_defined((runs - mean) ** 2, axis=0))
+    mean = mean_of_defined(runs, axis=0)
+    spread = np.sqrt(mean_of_defined((runs - mean) ** 2, axis=0))
     known = ~np.isnan(mean)
     x, mean, spread = x[known], mean[known], spread[known]
     marker = marker if len(x) <= _MOST_MARKERS else None

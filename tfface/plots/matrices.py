@@ -3,7 +3,8 @@
 import matplotlib
 import numpy as np
 
-from tfface.plots import canvas, numbers
+from tfface.metrics import mean_of_defined
+from tfface.plots import canvas
 
 _CELL = 40  # pixels, in which a number of three decimals has room
 
@@ -35,7 +36,7 @@ def confusion_matrix(counts, class_names, path, title=None):
     picture = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     for i in range(n):
         for j in range(n):
-            text = f"{numbers.percent(shares[i, j])}\n({counts[i, j]:g})" if counts[i, j] else "0"
+            text = f"{canvas.percent(shares[i, j])}\n({counts[i, j]:g})" if counts[i, j] else "0"
             color = "white" if shares[i, j] > 0.55 else "black"
             axes.text(j, i, text if totals[i] else "-", ha="center", va="center", color=color)
     axes.set_xticks(range(n), class_names, rotation=35, ha="right", rotation_mode="anchor")
@@ -81,7 +82,7 @@ def difference_matrices(matrices, names, path, title=None):
         axes.set_yticks(range(n), names)
         axes.set_xlabel("j")
         axes.set_ylabel("i")
-        mean = numbers.mean_of_defined(table[~np.eye(n, dtype=bool)])
+        mean = mean_of_defined(table[~np.eye(n, dtype=bool)])
         axes.set_title(f"{name} (mean {mean:.3f})" if np.isfinite(mean) else f"{name} (no mean)")
     figure.colorbar(picture, ax=panels, label="difference of P(i | j)", shrink=0.8)
     canvas.add_title(figure, title)

@@ -202,7 +202,7 @@ def training_batches(
         raise ValueError(f"`label_noise` must be in [0, 0.5). Received: {label_noise}")
     counts = batch_counts(faces, batch_size, labeled_in_batch)
     if labeled_only:
-        counts = [(group, count) for group, count in counts if group[0].labeled is group[1]]
+        counts = [part for part in counts if not np.isnan(part[0][0].labels[part[0][1]]).all()]
     parts = []
     for i, ((part, rows), count) in enumerate(counts):
         # With one order for all, parts of as many faces would meet the same ones in every pass.

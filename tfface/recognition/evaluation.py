@@ -1,6 +1,6 @@
 """The recognition paper's tables and pictures: how well action units are recognized in test faces.
 
-What the figures mean is said in `scores.py`, where they are computed.
+What the figures mean is said in `tfface/scores.py`, where they are computed.
 """
 
 import json
@@ -15,36 +15,15 @@ from sklearn.manifold import TSNE
 from tqdm import tqdm
 
 from tfface.atomic import written_aside
+from tfface.metrics import mean_of_defined
 from tfface.plots.bars import label_distribution, paired_bars, score_bars
 from tfface.plots.charts import curves
 from tfface.plots.embeddings import embedding
 from tfface.plots.faces import face_bars
 from tfface.plots.matrices import difference_matrices
-from tfface.plots.numbers import mean_of_defined
 from tfface.recognition.data import columns_of
-from tfface.recognition.scores import (
-    Predictions,
-    Scores,
-    average,
-    score,
-    shared_action_units,
-    without_nan,
-)
+from tfface.scores import Predictions, Scores, shared_action_units, without_nan
 from tfface.tables import markdown, write_table
-
-__all__ = [
-    "TITLES",
-    "Evaluation",
-    "Predictions",
-    "Scores",
-    "average",
-    "draw_embedding",
-    "draw_labels",
-    "draw_sample",
-    "predict",
-    "score",
-    "write_curve",
-]
 
 TITLES = {
     "ours": "Ours",

@@ -13,8 +13,9 @@ from comparisons.finished import check_shared, columns
 from tfface.atomic import written_aside
 from tfface.data.pipeline import evaluation_batches, open_source
 from tfface.recognition.data import evaluation_transform
-from tfface.recognition.evaluation import Evaluation, Scores, predict, score
+from tfface.recognition.evaluation import Evaluation, predict
 from tfface.recognition.networks import ActionUnitRecognizer
+from tfface.scores import Scores, score
 
 SHARED = ("data.dataset", "data.protocol", "data.fold", "action_units")
 """Keys that must not differ between runs: which faces are tested, for which AUs."""
@@ -43,7 +44,7 @@ def compare(runs, out, classifier=None, dataset=None, data_dir=None):
         source = asked(open_source, dataset, data_dir or runs[0].value("data.data_dir"))
         scores = [_tested(run, source) for run in runs]
         tested = {"dataset": dataset}
-    evaluation = Evaluation(dict(zip(names, scores, strict=True)))
+    evaluation = asked(Evaluation, dict(zip(names, scores, strict=True)))
     evaluation.write(out)
     with written_aside(out / "comparison.json") as aside:
         content = {

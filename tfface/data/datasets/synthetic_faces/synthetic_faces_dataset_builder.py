@@ -48,6 +48,7 @@ class Builder(FaceDatasetBuilder):
 
     BUILDER_CONFIGS = [  # noqa: RUF012  (TFDS's own way to declare it)
         SyntheticConfig(name="frames_small", subjects=41, frames_per_subject=40),
+        SyntheticConfig(name="frames_many", subjects=150, frames_per_subject=20),
         SyntheticConfig(name="frames_full", subjects=41, frames_per_subject=400),
         SyntheticConfig(name="sequences_small", subjects=20),
         SyntheticConfig(name="sequences_full", subjects=123),

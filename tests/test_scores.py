@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, f1_score, roc_auc_score
 
-from tfface.recognition.scores import Predictions, Scores, average, conditional, score
+from tfface.scores import Predictions, Scores, average, conditional, score
 
 NAN = np.nan
 

@@ -4,12 +4,12 @@
 averaged over AUs and over folds. `tfface.metrics` says what counts where nothing is known or
 present.
 
-**Distributions** (Sec. 4.2.2) compare an expert's labels with the decisions on the same faces. The
-marginal P(i) is the share of faces with AU i among those whose label i is known. The conditional
-P(i | j) is the share with AU i among those with AU j, over faces where both labels are known. It
-has no value where AU j is never present, be it by the labels or by the decisions, and says nothing
-for i = j: such a difference is NaN. A mean is over the differences that there are, so a method that
-never finds a rare AU has fewer to answer for; `Scores.defined` counts them.
+**Distributions** (recognition, Sec. 4.2.2) compare an expert's labels with the decisions on the
+same faces. The marginal P(i) is the share of faces with AU i among those whose label i is known.
+The conditional P(i | j) is the share with AU i among those with AU j, over faces where both labels
+are known. It has no value where AU j is never present, be it by the labels or by the decisions, and
+says nothing for i = j: such a difference is NaN. A mean is over the differences that there are, so
+a method that never finds a rare AU has fewer to answer for; `Scores.defined` counts them.
 
 **The best constant answer** puts an F1 in proportion. "Present" for every face reaches
 2 p / (1 + p) where a share p of the labels is present; "absent" for every face reaches 0.
@@ -20,8 +20,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from tfface.metrics import action_unit_scores
-from tfface.plots.numbers import mean_of_defined
+from tfface.metrics import action_unit_scores, mean_of_defined
 
 
 @dataclass(frozen=True)

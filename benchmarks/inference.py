@@ -1,0 +1,139 @@
+"""How fast action units are recognized in a video, and whether memory stays level.
+
+    python -m benchmarks.inference [--model PATH] [--detector-model YUNET.onnx] [--minutes 10]
+
+A video of a synthetic face that moves and makes its expressions is written and read as
+`tfface recognize` reads it. Every way of searching has its turns in the same run; then the whole
+length is read once, and the process's peak memory is printed minute by minute.
+"""
+
+import argparse
+import itertools
+import os
+import resource
+import tempfile
+import time
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import cv2
+import numpy as np
+
+from benchmarks.measure import table, take_turns, write_json
+
+FPS, SIZE, FACE = 25, (320, 240), 160
+EVERY = (1, 5, 25)
+
+
+def write_video(path, seconds):
+    """A face of 160 pixels that wanders over a grey picture and goes through its expressions."""
+    from tfface.data import synthetic
+
+    faces = [record["image"] for record in synthetic.sequences(0, "video", FACE)]
+    # To the peak and back, one expression after another.
+    loop = list(
+        itertools.chain(
+            *(faces[i : i + 12] + faces[i : i + 12][::-1] for i in range(0, len(faces), 12))
+        )
+    )
+    video = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"mp4v"), FPS, SIZE)
+    room = np.array([SIZE[0] - FACE, SIZE[1] - FACE])
+    for frame in range(int(seconds * FPS)):
+        picture = np.full((SIZE[1], SIZE[0], 3), 110, np.uint8)
+        phase = frame / FPS
+        x, y = np.rint(room * (0.5 + 0.4 * np.sin([0.7 * phase, 0.45 * phase]))).astype(int)
+        picture[y : y + FACE, x : x + FACE] = loop[frame % len(loop)]
+        video.write(picture[..., ::-1])
+    video.release()
+
+
+def recognizer(path):
+    """The model to time: a trained one, or an untrained one of the quickstart's network."""
+    if path is not None:
+        return path
+    import yaml
+
+    from tfface.facs.action_units import BP4D_AUS
+    from tfface.recognition.networks import ActionUnitRecognizer
+
+    config = Path(__file__).parents[1] / "training/configs/recognition/quickstart.yaml"
+    return ActionUnitRecognizer(BP4D_AUS, **yaml.safe_load(config.read_text())["recognizer"])
+
+
+def peak_memory():
+    """The most memory this process has ever held, in MB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def main():
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--model", help="recognizer.keras or SavedModel; default: untrained")
+    parser.add_argument("--detector-model", help="YuNet's .onnx file, to time YuNet as well")
+    parser.add_argument("--minutes", type=float, default=10.0, help="length of the long video")
+    parser.add_argument("--turns", type=int, default=3)
+    parser.add_argument("--out", type=Path, default=Path("runs/benchmarks/inference.json"))
+    args = parser.parse_args()
+
+    from tfface.data.detection import create_detector
+    from tfface.data.videos import open_video
+    from tfface.serving.predictors.recognition import RecognitionPredictor
+
+    detectors = {"mtcnn": create_detector()}
+    if args.detector_model:
+        detectors["yunet"] = create_detector("yunet", args.detector_model)
+    model = recognizer(args.model)
+    predictors = {name: RecognitionPredictor(model, each) for name, each in detectors.items()}
+
+    with tempfile.TemporaryDirectory() as folder:
+        short, long = Path(folder) / "short.mp4", Path(folder) / "long.mp4"
+        write_video(short, 8)
+        write_video(long, 60 * args.minutes)
+        frames = 8 * FPS
+
+        def read(predictor, every):
+            with open_video(short) as video:
+                found = sum(bool(frame.faces) for frame in predictor.frames(video, every))
+            return found
+
+        def decode():
+            with open_video(short) as video:
+                return sum(1 for _ in video)
+
+        ways = {("decoding alone", ""): decode}
+        found = {}
+        for (name, predictor), every in itertools.product(predictors.items(), EVERY):
+            ways[name, every] = lambda predictor=predictor, every=every: read(predictor, every)
+            found[name, every] = read(predictor, every)
+        timings = take_turns(ways, turns=args.turns, calls=1, warm_up=1)
+        rows = [
+            [
+                name,
+                every,
+                f"{frames / timings.median((name, every)):.0f}",
+                f"{found[name, every] / frames:.1%}" if (name, every) in found else "",
+            ]
+            for name, every in ways
+        ]
+        header = ["detector", "searched every n-th frame", "frames/s", "frames with a face"]
+        print(f"{SIZE[0]}x{SIZE[1]}, one face, recognizer of {predictors['mtcnn'].size} pixels")
+        print(table(header, rows), flush=True)
+
+        predictor = predictors.get("yunet", predictors["mtcnn"])
+        memory, began = [], time.perf_counter()
+        with open_video(long) as video:
+            for frame in predictor.frames(video, 5):
+                if frame.index % (60 * FPS) == 0:
+                    memory.append(round(peak_memory()))
+        memory.append(round(peak_memory()))
+        seconds = time.perf_counter() - began
+        print(f"{args.minutes:g} minutes read in {seconds:.0f} s; peak MB at each minute: {memory}")
+        content = {"header": header, "rows": rows, "peak_mb_by_minute": memory, "seconds": seconds}
+        write_json(args.out, content)
+
+
+if __name__ == "__main__":
+    main()
