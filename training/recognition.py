@@ -134,12 +134,16 @@ def train_one(config):
             f"{list(action_units) or 'none named'}. Received: {list(source.action_units)}"
         )
     faces = label_faces(run, sources, action_units)
+    if run.is_chief:
+        tested = columns_of(source.action_unit_labels(fold.test), source.action_units, action_units)
+        labels = {"training": faces[0].labels, "test": tested}
+        draw_labels(labels, action_units, run.folder / "evaluation" / "labels.png")
     with run.scope("recognition"):
         model = make_model(config, action_units, faces)
         model.compile(make_optimizers(config), **run.switches())
     size = config.recognizer.size
     test = partial(evaluation_batches, source, size=size, transform=evaluation_transform, seed=0)
-    look = next(iter(test(fold.test, batch_size=6)))
+    look = _some_faces(test, fold.test)
     run.fit(
         "recognition",
         model,
@@ -204,11 +208,6 @@ def label_faces(run, sources, action_units):
             run.say(f"data: AU{number} is {seen} of the training faces: it cannot be learned")
     if run.is_chief:
         _write_labels(run.folder / "training_faces.csv", faces, action_units)
-        draw_labels(
-            {"training": labels, "withheld": np.where(np.isnan(labels), truth, np.nan)},
-            action_units,
-            run.folder / "evaluation" / "labels.png",
-        )
     return faces
 
 
@@ -277,6 +276,13 @@ def compare(run, parts, results):
             "metrics": points[0]["metrics"] if len(points) == 1 else None,
         }
     )
+
+
+def _some_faces(test, splits, count=6):
+    """A batch of a few test faces, of as many people as there are splits."""
+    chosen = splits[:: max(1, len(splits) // count)][:count]
+    parts = [next(iter(test([split], batch_size=count // len(chosen)))) for split in chosen]
+    return {key: np.concatenate([part[key].numpy() for part in parts]) for key in parts[0]}
 
 
 def _stream(config, faces, plan, step):
