@@ -4,7 +4,11 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-DEMO_RUN := runs/quickstart
+SYSTEM ?= restoration
+DEMO_RUN := runs/quickstart/$(SYSTEM)
+
+VERB_restoration := restore
+VERB_recognition := recognize
 
 # One line a message; TensorFlow's own start-up messages stay out of it.
 export TF_CPP_MIN_LOG_LEVEL ?= 3
@@ -14,19 +18,20 @@ export TF_CPP_MIN_LOG_LEVEL ?= 3
 
 help:
 	@echo "make demo   train a small restoration model, show its table and pictures, export it"
+	@echo "            (make demo SYSTEM=recognition: the same for recognition)"
 	@echo "make test   run the whole test suite"
 	@echo "make lint   check style and format (ruff)"
 	@echo "Each sets itself up in $(VENV) first. Another Python: make PYTHON=python3.12 demo"
 
 demo: $(VENV)/installed
-	$(BIN)/python training/restoration.py \
-	    --config training/configs/restoration/quickstart.yaml --out $(DEMO_RUN)
+	$(BIN)/python training/$(SYSTEM).py \
+	    --config training/configs/$(SYSTEM)/quickstart.yaml --out $(DEMO_RUN)
 	@echo
 	@echo "The run, its checkpoints and logs:  $(DEMO_RUN)/"
 	@echo "The table (.md, .csv) and pictures:  $(DEMO_RUN)/evaluation/"
 	@echo "What it is, its figures, versions:   $(DEMO_RUN)/summary.json"
-	@echo "The exported model:                  savedmodels/restoration/"
-	@echo "A photo of yours:                    $(BIN)/tfface restore PHOTO -o DIR"
+	@echo "The exported model:                  savedmodels/$(SYSTEM)/"
+	@echo "A photo of yours:                    $(BIN)/tfface $(VERB_$(SYSTEM)) PHOTO -o DIR"
 
 test: $(VENV)/installed
 	$(BIN)/python -m pytest

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from tfface.recognition.networks import ActionUnitRecognizer
 from tfface.restoration.networks import RestorationGenerator
 from tfface.serving.savedmodel import export_savedmodel
+from tfface.serving.signatures.recognition import recognition_servable
 from tfface.serving.signatures.restoration import restoration_servable
 
 ROOT = Path(__file__).parents[1]
@@ -21,15 +23,18 @@ FLAG = r"--[a-z][a-z_-]*"
 def test_the_python_example_runs(tmp_path):
     """In a process of its own, where nothing is imported but what the example imports."""
     generator = RestorationGenerator(filters=2, blocks=1)
-    (tmp_path / "runs/quickstart").mkdir(parents=True)
-    generator.save(tmp_path / "runs/quickstart/generator.keras")
+    (tmp_path / "runs/quickstart/restoration").mkdir(parents=True)
+    generator.save(tmp_path / "runs/quickstart/restoration/generator.keras")
     export_savedmodel(restoration_servable(generator), tmp_path / "savedmodels/restoration")
+    recognizer = ActionUnitRecognizer([6, 12], size=16, backbone="fer_net")
+    export_savedmodel(recognition_servable(recognizer), tmp_path / "savedmodels/recognition")
     (example,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     program = (
         "import numpy as np\n"
         "photo = np.full((60, 80, 3), 128, np.uint8)\n"
         f"{example}\n"
-        "assert result.photo.shape == photo.shape and result.faces == ()\n"
+        "assert result.photo.shape == photo.shape and result.faces == seen.faces == ()\n"
+        "assert recognize.action_units == (6, 12)\n"
         "assert generator.output_shape == (None, 128, 128, 3)\n"
     )
     done = subprocess.run(
@@ -47,7 +52,7 @@ def test_every_flag_of_the_commands_is_there(capsys):
     from tfface.cli import main
 
     known = ""
-    for verb in ("restore", "prepare"):
+    for verb in ("restore", "recognize", "prepare"):
         with pytest.raises(SystemExit):
             main([verb, "--help"])
         known += capsys.readouterr().out

@@ -250,3 +250,14 @@ def test_expansion_to_110():
     for index, degrees in ((0, -15.0), (10, 15.0), (6, 3.0)):
         turned, _ = augmentation.rotate(images, unknown, [degrees] * 2)
         np.testing.assert_allclose(by_kind[:, index, 4, 0], turned[:, 3:67, 3:67], atol=1e-4)
+
+
+def test_gray_is_luma_in_all_channels_of_a_share_of_the_images():
+    images = np.random.default_rng(0).random((400, 2, 2, 3)).astype(np.float32)
+    gray = augmentation.random_gray(images, (3, 1), 0.25).numpy()
+    turned = (gray != images).any(axis=(1, 2, 3))
+    assert 60 < turned.sum() < 140  # 100 expected, standard deviation 8.7
+    luma = images @ np.float32([0.299, 0.587, 0.114])
+    np.testing.assert_allclose(gray[turned], np.repeat(luma[..., None], 3, -1)[turned], atol=1e-6)
+    np.testing.assert_array_equal(augmentation.random_gray(images, (3, 1), 0.0), images)
+    assert (augmentation.random_gray(images, (3, 1), 1.0).numpy() != images).any((1, 2, 3)).all()

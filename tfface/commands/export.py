@@ -11,7 +11,7 @@ FORMATS = ("savedmodel", "litert")
 
 EXAMPLES = """\
 examples:
-  tfface export restoration --run runs/quickstart
+  tfface export restoration --run runs/quickstart/restoration
   tfface export recognition --run runs/action_units --format savedmodel,litert
 
 savedmodel  a new version in DIR/SYSTEM/, as TensorFlow Serving reads it

@@ -16,7 +16,7 @@ MODELS = Path("savedmodels/restoration")
 EXAMPLES = """\
 examples:
   tfface restore portrait.jpg -o restored
-  tfface restore album -o restored --model runs/quickstart/generator.keras
+  tfface restore album -o restored --model runs/quickstart/restoration/generator.keras
   tfface restore scarf.png --mask scarf_mask.png -o restored
 
 For each photo with a face there will be in DIR:

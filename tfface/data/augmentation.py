@@ -197,6 +197,22 @@ def random_color(images, seed, brightness=0.1, contrast=0.1, saturation=0.1):
     return tf.clip_by_value(images + brightness * drawn[2], 0.0, 1.0)
 
 
+def random_gray(images, seed, share=0.5):
+    """Takes the color from some images, so that what is learned of them holds for gray ones too.
+
+    Args:
+        images: (B, H, W, 3) in [0, 1].
+        seed: int32 (2,).
+        share: How likely each image is to lose its color, 0 to 1.
+
+    Returns:
+        (B, H, W, 3); a gray image has its luma in all three channels.
+    """
+    images = tf.convert_to_tensor(images)
+    drawn = tf.random.stateless_uniform((tf.shape(images)[0], 1, 1, 1), seed) < share
+    return tf.where(drawn, tf.reduce_sum(images * _LUMA, axis=-1, keepdims=True), images)
+
+
 def expand_110(images):
     """Makes of each face the 110 that IA-gen trains on.
 

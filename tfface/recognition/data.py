@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
-from tfface.data.augmentation import random_color, random_flip, random_similarity
+from tfface.data.augmentation import random_color, random_flip, random_gray, random_similarity
 from tfface.data.pipeline import training_records, transformed
 from tfface.data.source import FaceSource
 
@@ -135,6 +135,7 @@ class Augmentation:
         shift: Largest shift as a share of the side.
         zoom: Largest change of scale, as a share.
         color: Largest change of brightness, contrast and saturation.
+        gray: Share of the faces that lose their color, for a model that shall know gray pictures.
     """
 
     flip: bool = True
@@ -142,10 +143,11 @@ class Augmentation:
     shift: float = 0.05
     zoom: float = 0.05
     color: float = 0.2
+    gray: float = 0.0
 
     def __call__(self, images, landmarks, seed):
         """Changes images (B, H, W, 3) in [0, 1]; landmarks (B, 68, 2) go along; seed int32 (2,)."""
-        seeds = tf.random.split(seed, 3)
+        seeds = tf.random.split(seed, 4)
         if self.flip:
             images, landmarks = random_flip(images, landmarks, seeds[0])
         if self.rotation or self.shift or self.zoom:
@@ -154,6 +156,8 @@ class Augmentation:
             )
         if self.color:
             images = random_color(images, seeds[2], self.color, self.color, self.color)
+        if self.gray:
+            images = random_gray(images, seeds[3], self.gray)
         return images, landmarks
 
 
