@@ -50,19 +50,29 @@ class Duel(AdversarialModel):
         return cls(**keras.saving.deserialize_keras_object(config))
 
 
-def network(units, normalized=False):
+def network(units, normalized=False, dropout=0):
     layers = [keras.Input((3,)), keras.layers.Dense(units, dtype="float32")]
+    if dropout:
+        layers.append(keras.layers.Dropout(dropout, dtype="float32"))
     if normalized:
         layers.insert(1, keras.layers.BatchNormalization(synchronized=True, dtype="float32"))
     return keras.Sequential(layers)
 
 
-def duel(learning_rate=0.1, normalized=False, make=Duel, ema=False, policy=None, **compiling):
+def duel(
+    learning_rate=0.1,
+    normalized=False,
+    dropout=0,
+    make=Duel,
+    ema=False,
+    policy=None,
+    **compiling,
+):
     keras.utils.set_random_seed(7)
     if policy:
         keras.config.set_dtype_policy(policy)
     try:
-        model = make(network(3), network(1, normalized))
+        model = make(network(3, dropout=dropout), network(1, normalized))
         model.compile(
             {
                 "generator": keras.optimizers.SGD(
@@ -260,7 +270,7 @@ def distance_of_players(a, b):
 
 @pytest.mark.parametrize("policy", ["float32", "mixed_float16"])
 def test_a_checkpoint_resumes_exactly(policy, tmp_path):
-    kind = {"normalized": True, "ema": True, "policy": policy}
+    kind = {"normalized": True, "dropout": 0.5, "ema": True, "policy": policy}
     whole = duel(**kind)
     fit(whole, 6)
     first = duel(**kind)

@@ -300,8 +300,13 @@ class AdversarialModel(keras.Model):
 
     def checkpoint(self):
         """All that training needs to go on as if never stopped, as a `tf.train.Checkpoint`."""
+        # A dropout's draws go on too; Keras keeps their state where a checkpoint does not look.
+        networks = [getattr(self, name) for name in self.player_names]
+        weights = {id(weight) for network in networks for weight in network.weights}
+        states = [v for network in networks for v in network.variables if id(v) not in weights]
         return tf.train.Checkpoint(
             step=self.step.value,
+            states=[state.value for state in states],
             **{name: getattr(self, name) for name in self.player_names},
             **{f"{name}_optimizer": optimizer for name, optimizer in self.optimizers.items()},
         )
