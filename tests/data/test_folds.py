@@ -165,6 +165,36 @@ def test_no_such_fold(protocol, index):
         folds.make_fold(source, protocol, index)
 
 
+@pytest.mark.parametrize(
+    ("protocol", "count"),
+    [("bp4d_3fold", 3), ("disfa_3fold", 3), ("kfold:2", 2), ("kfold:10", 10), ("own", 1)],
+)
+def test_how_many_folds_a_protocol_has(protocol, count):
+    assert folds.fold_count(protocol) == count
+
+
+def test_every_fold_that_is_counted_can_be_made_and_no_other():
+    source = one_split_a_subject(f"S{i}" for i in range(5))
+    count = folds.fold_count("kfold:4")
+    tested = [folds.make_fold(source, "kfold:4", index).test for index in range(count)]
+    assert sorted(name for part in tested for name in part) == sorted(source.subjects)
+    with pytest.raises(ValueError, match="`index` must be from 0 to 3"):
+        folds.make_fold(source, "kfold:4", count)
+
+
+def test_shares_have_no_number_of_folds():
+    with pytest.raises(ValueError, match="a number of folds .* Received: 'shares:0.7-0-0.3'"):
+        folds.fold_count("shares:0.7-0-0.3")
+
+
+@pytest.mark.parametrize(
+    "protocol", ["", "loso", "kfold", "kfold:x", "kfold:-2", "kfold:0", "kfold:1", "bp4d_3fold:1"]
+)
+def test_folds_of_no_protocol_are_not_counted(protocol):
+    with pytest.raises(ValueError, match="`protocol` must be 'bp4d_3fold'"):
+        folds.fold_count(protocol)
+
+
 def test_a_draw_of_shares_below_0():
     with pytest.raises(ValueError, match="`index` must be at least 0"):
         folds.make_fold(one_split_a_subject(["a", "b"]), "shares:0.5-0-0.5", -1)

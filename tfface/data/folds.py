@@ -235,7 +235,7 @@ def fold_count(protocol: str) -> int:
         return 1
     if protocol in _PUBLISHED_PARTS:
         return len(_PUBLISHED_PARTS[protocol])
-    if name == "kfold" and argument.isdecimal():
+    if name == "kfold" and argument.isdecimal() and int(argument) >= 2:
         return int(argument)
     if name == "shares":
         raise ValueError(
