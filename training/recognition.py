@@ -18,7 +18,12 @@ load_tensorflow(wake=False)  # before the imports below load it with all that it
 import keras
 import numpy as np
 from configuration import DataConfig, OptimizerConfig, RunConfig, UsageError, asked, main
-from jsonargparse.typing import ClosedUnitInterval, OpenUnitInterval, PositiveInt
+from jsonargparse.typing import (
+    ClosedUnitInterval,
+    OpenUnitInterval,
+    PositiveInt,
+    restricted_number_type,
+)
 from run import Run, whole_plan
 from series import make_parts, run_parts
 
@@ -29,6 +34,7 @@ from tfface.losses import class_weights_from_labels
 from tfface.recognition.data import (
     Augmentation,
     TrainingFaces,
+    batch_counts,
     columns_of,
     complete_labels,
     evaluation_transform,
@@ -47,6 +53,10 @@ from tfface.recognition.model import AdversarialAURecognizer
 from tfface.recognition.networks import ActionUnitDiscriminator, ActionUnitRecognizer
 from tfface.scores import Scores, average, score
 from tfface.serving.signatures.recognition import recognition_servable
+
+LabelNoise = restricted_number_type(
+    "LabelNoise", float, [(">=", 0), ("<", 0.5)], docstring="From 0 to below 1/2"
+)
 
 
 @dataclass(kw_only=True)
@@ -71,7 +81,7 @@ class RecognitionConfig(RunConfig):
     """Another data set, all of whose faces take part without labels."""
     labeled_in_batch: PositiveInt | None = None
     """Labeled faces in a batch (m1); null is their share of all."""
-    label_noise: float = 0.0
+    label_noise: LabelNoise = 0.0
     """Largest step of real label vectors toward 1/2, so that D cannot tell them by being whole."""
     balance: bool = False
     """Weigh an AU's two classes by their frequency; the paper does not."""
@@ -121,6 +131,11 @@ def train_one(config):
     sources = [(source, fold.train)]
     if config.unlabeled_dataset is not None:
         other = asked(open_source, config.unlabeled_dataset, config.data.data_dir)
+        if other == source:
+            raise UsageError(
+                "unlabeled_dataset must not be data.dataset, whose test faces would train. "
+                f"Received: {config.unlabeled_dataset}"
+            )
         sources.append((other, other.splits))
     count = sum(source.count(splits) for source, splits in sources)
     plan = whole_plan(config.training, count, config.steps_per_execution)
@@ -128,35 +143,41 @@ def train_one(config):
     if run.done(plan.epochs * plan.steps_per_epoch):
         return Scores.from_dict(json.loads(scores_path.read_text())["scores"][config.variant])
     action_units = tuple(config.action_units or source.action_units)
-    if not set(action_units) & set(source.action_units):
+    if not action_units or set(action_units) - set(source.action_units):
         raise UsageError(
-            f"{config.data.dataset} must have labels of the action units to learn, "
-            f"{list(action_units) or 'none named'}. Received: {list(source.action_units)}"
+            f"action_units must be some that {config.data.dataset} has labels of, "
+            f"{list(source.action_units) or 'which are none'}. Received: {list(action_units)}"
         )
     faces = label_faces(run, sources, action_units)
-    if run.is_chief:
-        tested = columns_of(source.action_unit_labels(fold.test), source.action_units, action_units)
-        labels = {"training": faces[0].labels, "test": tested}
-        draw_labels(labels, action_units, run.folder / "evaluation" / "labels.png")
+    asked(batch_counts, faces, plan.batch_size, config.labeled_in_batch)
     with run.scope("recognition"):
         model = make_model(config, action_units, faces)
         model.compile(make_optimizers(config), **run.switches())
+    if run.is_chief:
+        _write_labels(run.folder / "training_faces.csv", faces, action_units)
+        tested = columns_of(source.action_unit_labels(fold.test), source.action_units, action_units)
+        labels = {"training": faces[0].labels, "test": tested}
+        draw_labels(labels, action_units, run.folder / "evaluation" / "labels.png")
     size = config.recognizer.size
     test = partial(evaluation_batches, source, size=size, transform=evaluation_transform, seed=0)
     look = _some_faces(test, fold.test)
+    columns = [source.action_units.index(number) for number in action_units]
     run.fit(
         "recognition",
         model,
         partial(_stream, config, faces, plan),
         plan,
         samples=partial(draw_sample, batch=look, action_units=source.action_units),
-        validation=test(fold.validation, batch_size=plan.batch_size) if fold.validation else None,
+        validation=_validation(test, fold, plan, columns) if fold.validation else None,
     )
 
     with model.averaged("recognizer") as recognizer:
         finished = recognizer.in_float32()
         run.save(finished, "recognizer")
-        run.say("evaluation: recognizing the test faces")
+        run.say(
+            f"evaluation: {source.count(fold.test)} test faces "
+            f"of fold {config.data.fold} of {config.data.protocol}"
+        )
         batches = test(fold.test, batch_size=max(plan.batch_size, 32))
         scores = asked(score, asked(predict, finished, batches, source.action_units))
         evaluation = Evaluation({config.variant: scores})
@@ -181,7 +202,7 @@ def train_one(config):
 
 
 def label_faces(run, sources, action_units):
-    """The training faces with the labels that this run may see, which it writes down.
+    """The training faces with the labels that this run may see; says how many there are.
 
     Args:
         run: The Run.
@@ -205,9 +226,7 @@ def label_faces(run, sources, action_units):
         known = column[~np.isnan(column)]
         if not known.any():
             seen = f"present in none of {known.size} labels" if known.size else "never labeled"
-            run.say(f"data: AU{number} is {seen} of the training faces: it cannot be learned")
-    if run.is_chief:
-        _write_labels(run.folder / "training_faces.csv", faces, action_units)
+            run.say(f"data: AU{number} is {seen} in the training faces: it cannot be learned")
     return faces
 
 
@@ -250,12 +269,16 @@ def compare(run, parts, results):
         point: Evaluation({variant: average(folds) for variant, folds in methods.items()})
         for point, methods in by_point.items()
     }
+    folds = [part.point["data.fold"] for part in parts]
+    count = len(set(folds))
+    tested = f"average of {count} folds" if count > 1 else f"fold {folds[0]}"
     points = []
     for (rate, alpha), evaluation in evaluations.items():
         name = f"missing_rate_{rate:g}-alpha_{alpha:g}" if len(evaluations) > 1 else ""
         if run.is_chief:
             evaluation.write(folder / name)
-        run.say("\n".join([f"missing rate {rate:g}, alpha {alpha:g}:", *evaluation.lines()]))
+        title = f"missing rate {rate:g}, alpha {alpha:g}, {tested} of {config.data.protocol}:"
+        run.say("\n".join([title, *evaluation.lines()]))
         points.append({"missing_rate": rate, "alpha": alpha, "metrics": evaluation.metrics()})
     for name, label, place, values in (
         ("missing_rates", "share of faces without labels", 0, config.missing_rates),
@@ -270,7 +293,7 @@ def compare(run, parts, results):
     run.finish(
         {
             "variant": config.variant,
-            "folds": len({part.point["data.fold"] for part in parts}),
+            "folds": count,
             "parts": [part.config.out for part in parts],
             "points": points,
             "metrics": points[0]["metrics"] if len(points) == 1 else None,
@@ -283,6 +306,13 @@ def _some_faces(test, splits, count=6):
     chosen = splits[:: max(1, len(splits) // count)][:count]
     parts = [next(iter(test([split], batch_size=count // len(chosen)))) for split in chosen]
     return {key: np.concatenate([part[key].numpy() for part in parts]) for key in parts[0]}
+
+
+def _validation(test, fold, plan, columns):
+    """The validation faces with the labels that are learned, in the recognizer's order."""
+    return test(fold.validation, batch_size=plan.batch_size).map(
+        lambda batch: {"face": batch["face"], "au": keras.ops.take(batch["au"], columns, axis=1)}
+    )
 
 
 def _stream(config, faces, plan, step):

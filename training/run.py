@@ -88,7 +88,13 @@ class Run:
             aside.write_text(yaml.safe_dump(self._own_config(), sort_keys=False))
 
     def done(self, steps):
-        """Whether this run was finished before, with that many steps; says so."""
+        """Whether this run was finished before, with that many steps; says so.
+
+        Raises:
+            UsageError: If the folder holds not one run but a series of them.
+        """
+        if (self.folder / PARTS).is_dir():
+            raise UsageError(f"{self.folder} holds a series of runs; name another --out")
         if not self.summary_path.exists():
             return False
         finished = json.loads(self.summary_path.read_text())["steps"] >= steps
@@ -190,6 +196,7 @@ class Run:
         wait_for_all(self.strategy)
 
     def _write_summary(self, figures, servable):
+        self._write_config()  # that of a series, which trains nothing itself
         about = {
             "system": self.system,
             "dataset": self.config.data.dataset,

@@ -17,7 +17,7 @@ from tfface.recognition.evaluation import Evaluation, predict
 from tfface.recognition.networks import ActionUnitRecognizer
 from tfface.scores import Scores, score
 
-SHARED = ("data.dataset", "data.protocol", "data.fold", "action_units")
+SHARED = ("data.dataset", "data.protocol", "data.fold", "folds", "action_units")
 """Keys that must not differ between runs: which faces are tested, for which AUs."""
 
 BATCH_SIZE = 32
