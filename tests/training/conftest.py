@@ -1,7 +1,11 @@
 import csv
+import functools
 import os
+import signal
 import subprocess
 import sys
+import time
+from argparse import Namespace
 from pathlib import Path
 
 import cv2
@@ -14,6 +18,9 @@ from tfface.facs.action_units import BP4D_AUS
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "training"))  # as Python does for the script that it runs
+
+import evaluate  # noqa: E402
+from configuration import attempt, make_parser, read_config  # noqa: E402
 
 
 @pytest.fixture(scope="session")
@@ -72,6 +79,76 @@ def tiny_config(faces, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def tiny_recognition(faces, tmp_path_factory):
+    """A config file of recognition that trains in seconds: of 18 faces, 9 have their labels."""
+    values = {
+        "missing_rate": 0.5,
+        "label_noise": 0.1,
+        "average": 0.9,
+        "export_dir": None,
+        "data": {
+            "dataset": "image_folder/tiny",
+            "data_dir": str(faces),
+            "protocol": "shares:0.75-0-0.25",
+        },
+        "recognizer": {"backbone": "fer_net", "size": 16},
+        "discriminator": {"units": [8, 4]},
+        "training": {"epochs": 2, "steps_per_epoch": 3, "batch_size": 4},
+    }
+    path = tmp_path_factory.mktemp("config") / "recognition.yaml"
+    path.write_text(yaml.safe_dump(values))
+    return path
+
+
+@pytest.fixture(scope="session")
+def parser_of():
+    """Function that gives a training script's parser, the same one each time."""
+    return functools.cache(lambda script: make_parser("", script.GROUPS))
+
+
+@pytest.fixture
+def job(parser_of, capsys):
+    """Function that runs a training script in this process; returns its exit code and its lines.
+
+    The lines are those of an error if there is one, else what the script said.
+    """
+
+    def ran(script, *flags):
+        capsys.readouterr()
+        try:
+            code = attempt(script.train, read_config(parser_of(script), list(map(str, flags))))
+        except SystemExit as stop:
+            code = stop.code
+        said = capsys.readouterr()
+        return code, (said.err if code else said.out).splitlines()
+
+    return ran
+
+
+@pytest.fixture
+def compare(tmp_path, capsys):
+    """Function that joins runs into `joined`; returns the exit code and the lines that were said.
+
+    The lines are those of an error if there is one.
+    """
+
+    def compared(*runs, classifier=None, dataset=None, data_dir=None):
+        capsys.readouterr()
+        config = Namespace(
+            runs=[str(run) for run in runs],
+            out=str(tmp_path / "joined"),
+            classifier=classifier and str(classifier),
+            dataset=dataset,
+            data_dir=data_dir and str(data_dir),
+        )
+        code = attempt(evaluate.compare, config)
+        said = capsys.readouterr()
+        return code, (said.err if code else said.out).splitlines()
+
+    return compared
+
+
+@pytest.fixture(scope="session")
 def start():
     """Function that starts a training script as a user does, in a process group of its own."""
 
@@ -90,12 +167,45 @@ def start():
 
 
 @pytest.fixture(scope="session")
+def kill_when():
+    """Function that kills a run with all its processes, the instant that `moment()` is true."""
+
+    def killed(process, moment):
+        try:
+            while not moment():
+                assert process.poll() is None, process.communicate()
+                time.sleep(0.002)
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        assert process.returncode == -signal.SIGKILL
+
+    return killed
+
+
+@pytest.fixture(scope="session")
 def finished(start, tiny_config, tmp_path_factory):
     """A run that nobody stopped: its folder, where it was exported to, and what it said."""
     place = tmp_path_factory.mktemp("finished")
     process = start(
         "restoration",
         *("--config", tiny_config),
+        *("--out", place / "run"),
+        *("--export_dir", place / "models"),
+        "--deterministic=true",
+    )
+    said, complaints = process.communicate(timeout=300)
+    assert process.returncode == 0, complaints
+    return place / "run", place / "models", said
+
+
+@pytest.fixture(scope="session")
+def finished_recognition(start, tiny_recognition, tmp_path_factory):
+    """The same of recognition."""
+    place = tmp_path_factory.mktemp("recognition")
+    process = start(
+        "recognition",
+        *("--config", tiny_recognition),
         *("--out", place / "run"),
         *("--export_dir", place / "models"),
         "--deterministic=true",

@@ -1,39 +1,57 @@
-"""The config files: every one is read whole, and the paper's hold the paper's numbers."""
+"""The config files: every one is read whole, and the papers' hold the papers' numbers."""
 
 from pathlib import Path
 
 import pytest
+import recognition
 import restoration
-from configuration import make_parser, read_config
+from configuration import read_config
 
-CONFIGS = Path(restoration.__file__).parent / "configs" / "restoration"
-
-
-def read(name, *flags):
-    parser = make_parser("", restoration.GROUPS)
-    return read_config(parser, ["--config", str(CONFIGS / name), "--out", "runs/x", *flags])
-
-
-@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.name)
-def test_every_config_is_read(path):
-    assert read(path.name).out == "runs/x"
+SYSTEMS = (recognition, restoration)
+CONFIGS = Path(restoration.__file__).parent / "configs"
+FILES = [
+    (system, path)
+    for system in SYSTEMS
+    for path in sorted(CONFIGS.glob(f"{system.__name__}/*.yaml"))
+]
+PAPERS = [("paper_bp4d.yaml", "bp4d", "bp4d_3fold"), ("paper_disfa.yaml", "disfa", "disfa_3fold")]
 
 
-def test_the_quickstart_needs_no_download():
-    values = read("quickstart.yaml")
+@pytest.fixture
+def read(parser_of):
+    """Function that reads a system's config file, and flags after it."""
+
+    def values(system, name, *flags):
+        path = CONFIGS / system.__name__ / name
+        return read_config(parser_of(system), ["--config", str(path), "--out", "runs/x", *flags])
+
+    return values
+
+
+@pytest.mark.parametrize(("system", "path"), FILES, ids=lambda value: getattr(value, "stem", ""))
+def test_every_config_is_read(read, system, path):
+    assert read(system, path.name).out == "runs/x"
+
+
+def test_every_system_has_its_configs():
+    for system in SYSTEMS:
+        names = {path.name for kind, path in FILES if kind is system}
+        assert {"quickstart.yaml", "paper_bp4d.yaml", "paper_disfa.yaml"} <= names
+
+
+@pytest.mark.parametrize("system", SYSTEMS, ids=lambda system: system.__name__)
+def test_the_quickstart_needs_no_download(read, system):
+    values = read(system, "quickstart.yaml")
     assert values.data.dataset.startswith("synthetic_faces/")
-    assert values.perceptual_network == "classifier"
+    if system is restoration:
+        assert values.perceptual_network == "classifier"
+    else:
+        assert (values.recognizer.weights, values.unlabeled_dataset) == (None, None)
 
 
-@pytest.mark.parametrize(
-    ("name", "dataset", "protocol"),
-    [
-        ("paper_bp4d.yaml", "bp4d", "bp4d_3fold"),
-        ("paper_disfa.yaml", "disfa", "disfa_3fold"),
-    ],
-)
-def test_a_paper_config_holds_what_the_paper_states(name, dataset, protocol):
-    values = read(name)
+@pytest.mark.parametrize(("name", "dataset", "protocol"), PAPERS)
+def test_a_restoration_config_holds_what_the_paper_states(read, name, dataset, protocol):
+    values = read(restoration, name)
     assert (values.data.dataset, values.data.protocol) == (dataset, protocol)
     assert values.data.fold == 2  # The third part is tested.
     assert values.variant == "ours"
@@ -56,17 +74,50 @@ def test_a_paper_config_holds_what_the_paper_states(name, dataset, protocol):
         assert (plan.learning_rate, plan.batch_size) == (0.0001, 8)
 
 
-def test_the_paper_configs_leave_nothing_to_the_defaults():
+@pytest.mark.parametrize(("name", "dataset", "protocol"), PAPERS)
+def test_a_recognition_config_holds_what_the_paper_states(read, name, dataset, protocol):
+    values = read(recognition, name)
+    assert (values.data.dataset, values.data.protocol) == (dataset, protocol)
+    assert (values.variant, values.folds, values.missing) == ("ours", "all", "per_image")
+    # ResNet-50 from ImageNet, faces of 224x224, a three-layer D.
+    recognizer = values.recognizer
+    assert (recognizer.backbone, recognizer.weights) == ("resnet50", "imagenet")
+    assert (recognizer.size, recognizer.pooling, recognizer.dropout) == (224, "avg", 0)
+    assert values.discriminator.units == [128, 64]
+    # alpha, the best of Sec. 4.3.2; Eq. 2 to 5 as printed; H_D and H_R, left open, are one each.
+    assert values.loss.adversarial_weight == {"bp4d": 0.01, "disfa": 0.001}[dataset]
+    assert (values.loss.discriminator_updates, values.loss.recognizer_updates) == (1, 1)
+    assert (values.label_noise, values.balance, values.average) == (0, False, None)
+    # All 12 AUs of BP4D, 8 of DISFA.
+    expected = {"bp4d": None, "disfa": [1, 2, 4, 6, 9, 12, 25, 26]}[dataset]
+    assert values.action_units == expected
+
+
+@pytest.mark.parametrize(
+    ("system", "keys"),
+    [
+        (
+            recognition,
+            "variant precision folds missing_rate missing dataset protocol backbone weights size "
+            "pooling units epochs steps_per_epoch batch_size learning_rate adversarial_weight "
+            "discriminator_updates recognizer_updates",
+        ),
+        (
+            restoration,
+            "variant perceptual_network perceptual_weights hidden_area scale filters blocks "
+            "adjacency dense_units batch_size learning_rate adversarial_weight expression_weight "
+            "perceptual_weight discriminator_period",
+        ),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_the_paper_configs_leave_nothing_to_the_defaults(system, keys):
     """Every number of the paper stands in its file, so that a default may change."""
-    text = {name: (CONFIGS / f"paper_{name}.yaml").read_text() for name in ("bp4d", "disfa")}
-    keys = (
-        *("variant", "perceptual_network", "perceptual_weights", "hidden_area", "scale"),
-        *("filters", "blocks", "adjacency", "dense_units", "batch_size", "learning_rate"),
-        *("adversarial_weight", "expression_weight", "perceptual_weight", "discriminator_period"),
-    )
-    for key in keys:
-        assert all(f"{key}: " in content for content in text.values()), key
+    for name, _, _ in PAPERS:
+        text = (CONFIGS / system.__name__ / name).read_text()
+        assert all(f"{key}: " in text for key in keys.split())
 
 
-def test_a_flag_wins_over_the_file():
-    assert read("paper_bp4d.yaml", "--loss.expression_weight", "0").loss.expression_weight == 0
+def test_a_flag_wins_over_the_file(read):
+    values = read(restoration, "paper_bp4d.yaml", "--loss.expression_weight", "0")
+    assert values.loss.expression_weight == 0

@@ -2,15 +2,13 @@
 
 import csv
 import json
-from argparse import Namespace
 
 import cv2
-import evaluate
 import numpy as np
 import pytest
 import restoration
 import yaml
-from configuration import attempt, make_parser, read_config
+from configuration import make_parser, read_config
 
 from tfface.data.folds import make_fold
 from tfface.data.pipeline import evaluation_batches, open_source
@@ -44,27 +42,6 @@ def finished_run(parser, tiny_config, tmp_path):
         return folder
 
     return made
-
-
-@pytest.fixture
-def compare(tmp_path, capsys):
-    """Function that joins runs; returns the exit code and the lines that were said."""
-
-    def compared(*runs, classifier=None):
-        capsys.readouterr()
-        out = str(tmp_path / "joined")
-        config = Namespace(
-            runs=[str(run) for run in runs],
-            out=out,
-            classifier=classifier,
-            dataset=None,
-            data_dir=None,
-        )
-        code = attempt(evaluate.compare, config)
-        said = capsys.readouterr()
-        return code, (said.err if code else said.out).splitlines()
-
-    return compared
 
 
 def table(path):

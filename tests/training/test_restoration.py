@@ -2,9 +2,6 @@
 
 import csv
 import json
-import os
-import signal
-import time
 
 import cv2
 import keras
@@ -115,19 +112,9 @@ def everything(folder):
     return weights, rows
 
 
-def kill_when(process, moment):
-    """Kills a run with all its processes, the instant that `moment()` is true."""
-    try:
-        while not moment():
-            assert process.poll() is None, process.communicate()
-            time.sleep(0.002)
-    finally:
-        os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
-    assert process.returncode == -signal.SIGKILL
-
-
-def test_a_killed_run_ends_as_one_that_nobody_killed(start, tiny_config, finished, tmp_path):
+def test_a_killed_run_ends_as_one_that_nobody_killed(
+    start, kill_when, tiny_config, finished, tmp_path
+):
     folder = tmp_path / "run"
     command = (
         "restoration",
