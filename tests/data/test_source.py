@@ -52,6 +52,28 @@ def test_labels_alone_are_those_of_the_records(frames_source):
     np.testing.assert_array_equal(read, labels)
 
 
+def test_values_are_those_of_the_records_in_their_order(frames_source):
+    splits = frames_source.splits[2:0:-1]
+    records = list(frames_source.records(splits).as_numpy_iterator())
+    keys = ("frame", "subject", "sequence", "landmarks")
+    values = frames_source.values(splits, keys)
+    assert tuple(values) == keys
+    assert len(records) == 12
+    for key in keys:
+        np.testing.assert_array_equal(values[key], [record[key] for record in records])
+
+
+def test_values_decode_no_image(frames_source, monkeypatch):
+    def decoded(*args, **kwargs):
+        raise AssertionError("an image was decoded")
+
+    monkeypatch.setattr(tfds.features.Image, "decode_example", decoded)
+    splits = frames_source.splits[:1]
+    assert len(frames_source.values(splits, ["subject"])["subject"]) == 6
+    with pytest.raises(AssertionError, match="an image was decoded"):
+        list(frames_source.records(splits))
+
+
 def test_encoded_records_are_the_same_ones(frames_source):
     def by_key(records):
         return {(r["sequence"], int(r["frame"]), r["subject"]): r["image"] for r in records}
@@ -63,6 +85,16 @@ def test_encoded_records_are_the_same_ones(frames_source):
     assert len(plain) == 24
     for key, image in plain.items():
         np.testing.assert_array_equal(decoded[key], image)
+
+
+def test_encoded_records_come_in_the_order_of_records_if_asked(sharded):
+    """Over several files of each of two splits."""
+    splits = tuple(Sharded.COUNTS)
+    plain = [(r["subject"], r["frame"]) for r in sharded.records(splits).as_numpy_iterator()]
+    in_order = sharded.encoded(splits, in_turns=False).as_numpy_iterator()
+    assert [(r["subject"], r["frame"]) for r in in_order] == plain
+    in_turns = sharded.encoded(splits).as_numpy_iterator()
+    assert [(r["subject"], r["frame"]) for r in in_turns] != plain
 
 
 def test_neighbors_in_the_encoded_records_are_of_other_subjects(frames_source):

@@ -331,6 +331,23 @@ def test_another_data_set_joins_without_labels(half, other, known_faces, cache):
 
 
 @both
+def test_without_unlabeled_faces_the_labeled_ones_are_the_same(half, other, known_faces, cache):
+    """The baseline's batches: as many labeled faces, in the same order, and nothing beside them."""
+    arguments = dict(batch_size=9, labeled_in_batch=3, cache=cache)
+    whole = taken([half, other], 5, **arguments)
+    alone = taken([half, other], 5, labeled_only=True, **arguments)
+    for batch, labeled in zip(whole, alone, strict=True):
+        of_whole = known(batch["au"]).any(1)
+        assert of_whole.sum() == 3
+        for key in ("face", "au"):
+            np.testing.assert_array_equal(labeled[key], batch[key][of_whole])
+        np.testing.assert_array_equal(
+            half.labels[[r for _, r in found(labeled, known_faces)]], labeled["au"]
+        )
+        assert labeled["real"].shape == (3, 12) and known(labeled["real"]).all()
+
+
+@both
 @pytest.mark.parametrize("start", [1, 7])
 def test_a_stream_from_a_step_on_is_the_rest_of_the_whole_stream(half, other, cache, start):
     arguments = dict(size=12, augmentation=Augmentation(), label_noise=0.1, cache=cache)
