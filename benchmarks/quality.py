@@ -96,7 +96,9 @@ def train(system, folder, seed, options):
         "null",
         *options,
     ]
-    subprocess.run(command, check=True)
+    done = subprocess.run(command)
+    if done.returncode:  # it has said why
+        sys.exit(done.returncode)
 
 
 def show(values):

@@ -143,7 +143,9 @@ def read_config(parser, argv=None):
     for key, value in list(values.items()):
         if value is None and key in parser.never_null:
             parser.error(f'Key "{key}" must have a value. Got value: null')
-        values[key] = [_plain(v) for v in value] if isinstance(value, list) else _plain(value)
+        # YAML knows no tuples: a run's own config must be equal to what it was made from.
+        several = isinstance(value, (list, tuple))
+        values[key] = [_plain(v) for v in value] if several else _plain(value)
     return values
 
 

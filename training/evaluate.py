@@ -14,7 +14,7 @@ from tfface.commands.startup import load_tensorflow
 load_tensorflow()  # before the imports below load it with all that it has to say
 
 from comparisons.finished import FinishedRun
-from configuration import Parser, attempt
+from configuration import Parser, UsageError, attempt
 
 SYSTEMS = ("recognition", "restoration")
 
@@ -24,6 +24,10 @@ def compare(config):
     runs = [FinishedRun.open(config.runs[0], SYSTEMS)]
     system = runs[0].config["system"]
     runs += [FinishedRun.open(folder, [system]) for folder in config.runs[1:]]
+    if config.data_dir is not None and config.dataset is None:
+        raise UsageError("--data_dir says where --dataset lies; there is no --dataset")
+    if len({run.folder.resolve() for run in runs}) < len(runs):
+        raise UsageError("--runs must not name a folder twice")
     out = Path(config.out) if config.out else runs[0].folder.parent / "evaluation"
     out.mkdir(parents=True, exist_ok=True)
     comparison = importlib.import_module(f"comparisons.{system}")

@@ -30,6 +30,7 @@ from series import make_parts, run_parts
 from tfface.atomic import written_aside
 from tfface.data.folds import fold_count
 from tfface.data.pipeline import evaluation_batches, open_source
+from tfface.facs.action_units import validate_action_units
 from tfface.losses import class_weights_from_labels
 from tfface.recognition.data import (
     Augmentation,
@@ -108,6 +109,11 @@ def train(config):
     protocol = config.data.protocol
     if config.alphas and config.variant != "ours":
         raise UsageError("alphas are ours; alpha 0 among them is o_wlc")
+    if len(config.alphas) > 1 and len(config.missing_rates) > 1:
+        raise UsageError("a curve is over missing_rates or over alphas, not over both")
+    for key in ("missing_rates", "alphas"):
+        if len(set(config[key])) < len(config[key]):
+            raise UsageError(f"{key} must not repeat a value. Received: {config[key]}")
     axes = {
         "missing_rate": config.missing_rates or [config.missing_rate],
         "loss.adversarial_weight": config.alphas or [config.loss.adversarial_weight],
@@ -131,10 +137,10 @@ def train_one(config):
     sources = [(source, fold.train)]
     if config.unlabeled_dataset is not None:
         other = asked(open_source, config.unlabeled_dataset, config.data.data_dir)
-        if other == source:
+        if known := other.people_of(other.splits) & source.people_of(fold.test + fold.validation):
             raise UsageError(
-                "unlabeled_dataset must not be data.dataset, whose test faces would train. "
-                f"Received: {config.unlabeled_dataset}"
+                "unlabeled_dataset must not hold people who test or validate. "
+                f"Received: {config.unlabeled_dataset} with {len(known)} of them"
             )
         sources.append((other, other.splits))
     count = sum(source.count(splits) for source, splits in sources)
@@ -148,6 +154,8 @@ def train_one(config):
             f"action_units must be some that {config.data.dataset} has labels of, "
             f"{list(source.action_units) or 'which are none'}. Received: {list(action_units)}"
         )
+    asked(validate_action_units, action_units)
+    augmentation = asked(Augmentation, **config.augmentation)
     faces = label_faces(run, sources, action_units)
     asked(batch_counts, faces, plan.batch_size, config.labeled_in_batch)
     with run.scope("recognition"):
@@ -165,7 +173,7 @@ def train_one(config):
     run.fit(
         "recognition",
         model,
-        partial(_stream, config, faces, plan),
+        partial(_stream, config, faces, plan, augmentation),
         plan,
         samples=partial(draw_sample, batch=look, action_units=source.action_units),
         validation=_validation(test, fold, plan, columns) if fold.validation else None,
@@ -237,7 +245,8 @@ def make_model(config, action_units, faces):
     if loss.adversarial_weight and not len(complete_labels(faces)):
         raise UsageError(
             "the discriminator learns from faces with all their labels, of which this draw leaves "
-            "none: lower --missing_rate, take --missing per_image or --variant o_wlc"
+            "none: name fewer --action_units, lower --missing_rate, take --missing per_image or "
+            "--variant o_wlc"
         )
     weights = None
     if config.balance:
@@ -315,14 +324,14 @@ def _validation(test, fold, plan, columns):
     )
 
 
-def _stream(config, faces, plan, step):
+def _stream(config, faces, plan, augmentation, step):
     return asked(
         training_batches,
         faces,
         batch_size=plan.batch_size,
         size=config.recognizer.size,
         seed=config.seed,
-        augmentation=Augmentation(**config.augmentation),
+        augmentation=augmentation,
         labeled_in_batch=config.labeled_in_batch,
         labeled_only=config.variant == "o_wlc",
         label_noise=config.label_noise,

@@ -154,6 +154,12 @@ class Run:
             samples: Function of (model, path) that draws a picture after each epoch.
             validation: Finite dataset that the model is scored on after each epoch, or None.
         """
+        replicas = self.strategy.num_replicas_in_sync
+        if plan.batch_size % replicas:
+            raise UsageError(
+                f"batch_size must be shared out evenly among {replicas} devices. "
+                f"Received: {plan.batch_size}"
+            )
         if self.is_chief:
             self._write_config()
         book = _Bookkeeper(self, stage, model, plan, samples)

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import recognition
 import restoration
+import yaml
 from configuration import read_config
 
 SYSTEMS = (recognition, restoration)
@@ -31,6 +32,13 @@ def read(parser_of):
 @pytest.mark.parametrize(("system", "path"), FILES, ids=lambda value: getattr(value, "stem", ""))
 def test_every_config_is_read(read, system, path):
     assert read(system, path.name).out == "runs/x"
+
+
+@pytest.mark.parametrize(("system", "path"), FILES, ids=lambda value: getattr(value, "stem", ""))
+def test_a_config_is_what_its_run_writes_down(read, system, path):
+    """Else the same command would not go on with its own run."""
+    values = read(system, path.name).as_dict()
+    assert yaml.safe_load(yaml.safe_dump(values)) == values
 
 
 def test_every_system_has_its_configs():

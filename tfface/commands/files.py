@@ -1,5 +1,6 @@
 """The files that a verb is given and those that it makes, and what it says of each."""
 
+import os
 import sys
 import tempfile
 
@@ -26,10 +27,13 @@ def files_of(paths, wanted, what):
     """
     files = []
     for path in paths:
-        if not path.is_dir():
+        if not os.path.isdir(path):  # Path.is_dir raises where a name is too long
             files.append(path)
             continue
-        found = sorted(file for file in path.iterdir() if file.is_file() and wanted(file))
+        try:
+            found = sorted(file for file in path.iterdir() if file.is_file() and wanted(file))
+        except OSError as error:
+            raise CommandError(f"{path}: cannot be read ({error.strerror})", code=2) from error
         if not found:
             raise CommandError(f"{path}: a folder without {what}", code=2)
         files += found
@@ -47,7 +51,7 @@ def check_apart(out, paths, what):
     Raises:
         CommandError: If `out` is one of `paths`.
     """
-    if any(path.is_dir() and path.resolve() == out.resolve() for path in paths):
+    if any(os.path.isdir(path) and path.resolve() == out.resolve() for path in paths):
         raise CommandError(
             f"-o {out}: must be another folder than that of the photos, or the next time its "
             f"pictures would be {what} as well",

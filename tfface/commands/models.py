@@ -1,5 +1,6 @@
 """The trained model that a verb works with: the one named, or the newest that was exported."""
 
+import os
 from pathlib import Path
 
 from tfface.commands.startup import CommandError
@@ -34,7 +35,7 @@ def check_model(model, folder, training):
         CommandError: If there is none.
     """
     if model is not None:
-        if not model.exists():
+        if not os.path.exists(model):
             raise CommandError(f"--model {model}: no such file or folder", code=2)
     elif not any(folder.glob("*/saved_model.pb")):
         raise CommandError(

@@ -72,6 +72,16 @@ class FaceSource:
     def _builder(self) -> tfds.core.DatasetBuilder:
         return tfds.builder_from_directory(self.directory)
 
+    def people_of(self, splits: Iterable[str]) -> set[tuple[str, str]]:
+        """The people in some splits, each as (data set, subject).
+
+        The variants of a data set share people, but for those of `image_folder`: each is a set of
+        its own, and equal names in two sets mean nothing.
+        """
+        *_, dataset, variant, _ = self.directory.parts
+        name = f"{dataset}/{variant}" if dataset == "image_folder" else dataset
+        return {(name, subject) for split in splits for subject in self.subjects[split]}
+
     def count(self, splits: Iterable[str]) -> int:
         """Returns the number of records in some splits.
 

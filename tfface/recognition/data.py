@@ -136,6 +136,9 @@ class Augmentation:
         zoom: Largest change of scale, as a share.
         color: Largest change of brightness, contrast and saturation.
         gray: Share of the faces that lose their color, for a model that shall know gray pictures.
+
+    Raises:
+        ValueError: If a share is not from 0 to 1, or the turn not from 0 to 180.
     """
 
     flip: bool = True
@@ -144,6 +147,11 @@ class Augmentation:
     zoom: float = 0.05
     color: float = 0.2
     gray: float = 0.0
+
+    def __post_init__(self):
+        for name, most in (("rotation", 180), ("shift", 1), ("zoom", 1), ("color", 1), ("gray", 1)):
+            if not 0 <= (value := getattr(self, name)) <= most:
+                raise ValueError(f"`{name}` must be from 0 to {most}. Received: {value}")
 
     def __call__(self, images, landmarks, seed):
         """Changes images (B, H, W, 3) in [0, 1]; landmarks (B, 68, 2) go along; seed int32 (2,)."""

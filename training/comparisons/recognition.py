@@ -11,6 +11,7 @@ from run import load_network
 
 from comparisons.finished import check_shared, columns
 from tfface.atomic import written_aside
+from tfface.data.folds import make_fold
 from tfface.data.pipeline import evaluation_batches, open_source
 from tfface.recognition.data import evaluation_transform
 from tfface.recognition.evaluation import Evaluation, predict
@@ -79,4 +80,9 @@ def _tested(run, source):
         seed=0,
     )
     print(f"evaluation: {run.folder} on {source.count(source.splits)} faces", flush=True)
+    data = run.value("data")
+    own = asked(open_source, data["dataset"], data["data_dir"])
+    trained = own.people_of(asked(make_fold, own, data["protocol"], data["fold"]).train)
+    if known := source.people_of(source.splits) & trained:
+        print(f"evaluation: {len(known)} of its people trained this recognizer", flush=True)
     return asked(score, asked(predict, recognizer, batches, source.action_units))

@@ -46,10 +46,12 @@ class Job:
         with tqdm(
             total=len(self._files), unit=" files", disable=single or self._no_bars or None
         ) as bar:
-            for file, stem in zip(self._files, self._stems(), strict=True):
-                done += self._recognize(file, stem)
-                bar.update()
-        self._printed.close()
+            try:
+                for file, stem in zip(self._files, self._stems(), strict=True):
+                    done += self._recognize(file, stem)
+                    bar.update()
+            finally:  # what is printed is whole, even where the work stops in its middle
+                self._printed.close()
         return done
 
     def _recognize(self, file, stem):
