@@ -264,3 +264,17 @@ def test_a_folder_is_prepared_where_it_is_given(tmp_path):
     assert open_source("image_folder/mine", data_dir=tmp_path / "data") == prepared
     with pytest.raises(ValueError, match="prepared already, from"):
         open_source("image_folder/mine", data_dir=tmp_path / "data", manual_dir=tmp_path)
+
+
+def test_variants_of_a_data_set_share_people_but_folders_of_pictures_do_not(tmp_path):
+    def source(*parts):
+        subjects = {"a": ("S1", "S2"), "b": ("S3",)}
+        return FaceSource(tmp_path.joinpath(*parts), (1,), (), subjects, ("a", "b"))
+
+    small = source("synthetic_faces", "frames_small", "1.0.0")
+    many = source("synthetic_faces", "frames_many", "1.0.0")
+    assert small.people_of(["b"]) == many.people_of(["b"])
+    assert len(small.people_of(["a", "b"])) == 3
+    mine, yours = (source("image_folder", name, "1.0.0") for name in ("mine", "yours"))
+    assert not mine.people_of(["a"]) & yours.people_of(["a"])
+    assert not mine.people_of(["a"]) & small.people_of(["a"])

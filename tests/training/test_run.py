@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -53,6 +54,13 @@ def test_an_epoch_is_one_pass_in_whole_executions(steps_per_epoch, steps_per_exe
 def test_a_plan_that_cannot_be(values, steps_per_execution, message):
     with pytest.raises(UsageError, match=message):
         whole_plan(plan(**values), 24, steps_per_execution)
+
+
+def test_a_batch_is_shared_out_evenly():
+    """Replicas whose shares differ would take another step than one device."""
+    run = SimpleNamespace(strategy=SimpleNamespace(num_replicas_in_sync=2))
+    with pytest.raises(UsageError, match="evenly among 2 devices. Received: 3"):
+        Run.fit(run, "stage", None, None, plan(batch_size=3))
 
 
 def test_numbers_are_plain_in_every_config():
