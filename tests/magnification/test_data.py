@@ -106,7 +106,9 @@ def test_pretraining_sees_single_faces(faces, offsets):
 
 def test_evaluation_sees_every_pair_once_in_order_cropped_at_the_center():
     pairs = places(5)
-    batches = list(evaluation_batches(pairs, batch_size=2, size=SIDE, crop=8).as_numpy_iterator())
+    batches = evaluation_batches(pairs, batch_size=2, size=SIDE, crop=8)
+    assert int(batches.cardinality()) == 3
+    batches = list(batches.as_numpy_iterator())
     assert [set(batch) for batch in batches] == [{"weak", "peak", "label"}] * 3
     weak, peak = (np.concatenate([b[key] for b in batches]) for key in ("weak", "peak"))
     np.testing.assert_array_equal(whole(weak), pairs.weak[:, 2:10, 2:10])
@@ -118,7 +120,9 @@ def test_evaluation_has_the_neutral_face_of_a_sequence(sequences_source):
     pairs = sequence_pairs(sequences_source, sequences_source.splits[:1])
     records = sequences_source.records(sequences_source.splits[:1]).as_numpy_iterator()
     stored = np.stack([record["image"] for record in records])
-    batch = next(iter(evaluation_batches(pairs, batch_size=21, size=200, crop=180)))
+    batches = evaluation_batches(pairs, batch_size=21, size=200, crop=180)
+    (batch,) = batches
+    assert int(batches.cardinality()) == 1
     for key, rows in (("weak", pairs.weak), ("peak", pairs.peak), ("neutral", pairs.neutral)):
         expected = stored[rows][:, 10:190, 10:190]
         np.testing.assert_array_equal(whole(batch[key].numpy()), expected)

@@ -105,7 +105,9 @@ def evaluation_batches(pairs, *, batch_size, size=144, crop=128):
         faces = tf.split(inside, len(names), axis=-1)
         return {**dict(zip(names, faces, strict=True)), "label": batch["label"]}
 
-    return transformed(pairs.ordered(batch_size, size), finished, seed=0)
+    batches = transformed(pairs.ordered(batch_size, size), finished, seed=0)
+    # Keras warns of data that ends before it was told to.
+    return batches.apply(tf.data.experimental.assert_cardinality(-(-len(pairs) // batch_size)))
 
 
 def _cut(streams, size, crop, flip, seed, start_step, named):
