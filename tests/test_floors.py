@@ -17,7 +17,7 @@ FLOORS = (
     ("data",),
     ("adversarial",),
     ("plots",),
-    ("restoration", "recognition"),  # the systems, which never import each other
+    ("restoration", "recognition", "magnification"),  # the systems, which never import each other
     ("serving",),
     ("commands",),
     ("cli",),

@@ -15,6 +15,7 @@ import tensorflow_datasets as tfds
 from tfface.data import pipeline
 from tfface.data.pipeline import (
     FaceSource,
+    chosen_records,
     evaluation_batches,
     steps_per_epoch,
     training_records,
@@ -443,3 +444,30 @@ def test_replicas_and_workers_share_out_the_global_batch(source, tmp_path, kind)
         assert [len(share["frame"]) for share in shares] == [2, 2]
         assert [n for share in shares for n in share["frame"]] == list(frames)
         np.testing.assert_allclose([x for share in shares for x in share["draw"]], draws)
+
+
+def test_chosen_records_come_once_each_in_ascending_order(source):
+    """Faces of all splits are numbered in order; the picture's blue is the number."""
+    records = list(chosen_records(source, SPLITS, [9, 2, 15, 2], SIDE).as_numpy_iterator())
+    assert [int(record["row"]) for record in records] == [2, 9, 15]
+    assert [int(record["frame"]) for record in records] == [2, 9, 15]
+    for record in records:
+        expected = ramp()
+        expected[..., 2] = record["frame"]
+        np.testing.assert_array_equal(record["image"], expected)
+    (half,) = chosen_records(source, SPLITS[1:], [0], SIDE // 2)
+    assert half["image"].shape == (12, 12, 3) and int(half["frame"]) == 7
+    np.testing.assert_allclose(half["landmarks"][0], [2.25, 3.25])  # (5 + 0.5) / 2 - 0.5
+
+
+@pytest.mark.parametrize(
+    ("rows", "size", "message"),
+    [
+        ([], SIDE, "`rows` must be positions from 0 to 15. Received: none"),
+        ([3, 16], SIDE, "`rows` must be positions from 0 to 15. Received: 2 rows, 3 to 16"),
+        ([3], 0, "`size` must be at least 1. Received: 0"),
+    ],
+)
+def test_records_that_cannot_be_chosen(source, rows, size, message):
+    with pytest.raises(ValueError, match=message):
+        chosen_records(source, SPLITS, rows, size)

@@ -33,6 +33,7 @@ from tfface.data.source import FaceSource, open_source
 
 __all__ = [
     "FaceSource",
+    "chosen_records",
     "evaluation_batches",
     "open_source",
     "steps_per_epoch",
@@ -211,6 +212,28 @@ def evaluation_batches(
     return transformed(_faces(source, splits, size).batch(batch_size), transform, seed)
 
 
+def chosen_records(
+    source: FaceSource, splits: Sequence[str], rows: np.ndarray, size: int
+) -> tf.data.Dataset:
+    """Reads the records of some rows, without decoding the images of the others.
+
+    Args:
+        source: The data set.
+        splits: Its splits.
+        rows: Positions among those of the splits, in the order of `FaceSource.records`; each record
+            comes once, in ascending order.
+        size: Side of the faces in pixels; landmarks move along.
+
+    Returns:
+        A finite dataset of records, `image` in uint8.
+
+    Raises:
+        ValueError: If an argument is out of its range or the splits are not the source's.
+    """
+    _check_sizes(size, seed=0)
+    return _chosen(source, splits, _choice(rows, source.count(splits)), size)
+
+
 def transformed(
     batches: tf.data.Dataset, transform: Callable, seed: int, start_step: int = 0
 ) -> tf.data.Dataset:
@@ -274,13 +297,17 @@ def _faces(source, splits, size):
 
 def _loaded(source, splits, chosen, size):
     """Returns the resized records of the chosen rows as one dict of tensors, in fixed order."""
-    records = _kept(source.encoded(splits, in_turns=False), chosen)
     with tf.device("CPU:0"):
-        faces = records.map(
-            lambda record: _resized(source.decoded(record), size),
-            num_parallel_calls=tf.data.AUTOTUNE,
-        )
+        faces = _chosen(source, splits, chosen, size)
         return faces.batch(int(chosen.sum())).get_single_element()
+
+
+def _chosen(source, splits, chosen, size):
+    """Returns the resized records of the chosen rows, in fixed order."""
+    return _kept(source.encoded(splits, in_turns=False), chosen).map(
+        lambda record: _resized(source.decoded(record), size),
+        num_parallel_calls=tf.data.AUTOTUNE,
+    )
 
 
 def _kept(records, chosen):

@@ -1,0 +1,1 @@
+"""Weak expressions, recognized by magnifying them to their peak."""
