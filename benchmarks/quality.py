@@ -102,7 +102,9 @@ def train(system, folder, seed, options):
 
 
 def show(values):
-    """Mean and spread (one standard deviation over seeds) as text."""
+    """Mean and spread (one standard deviation over seeds) as text; "-" where one has no value."""
+    if None in values:
+        return "-"
     mean = statistics.fmean(values)
     return f"{mean:.3f}" + (f" ± {statistics.stdev(values):.3f}" if len(values) > 1 else "")
 

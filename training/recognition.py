@@ -32,6 +32,7 @@ from tfface.data.folds import fold_count
 from tfface.data.pipeline import evaluation_batches, open_source
 from tfface.facs.action_units import validate_action_units
 from tfface.losses import class_weights_from_labels
+from tfface.plots.bars import label_distribution
 from tfface.recognition.data import (
     Augmentation,
     TrainingFaces,
@@ -45,7 +46,6 @@ from tfface.recognition.data import (
 from tfface.recognition.evaluation import (
     Evaluation,
     draw_embedding,
-    draw_labels,
     draw_sample,
     predict,
     write_curve,
@@ -55,6 +55,9 @@ from tfface.recognition.networks import ActionUnitDiscriminator, ActionUnitRecog
 from tfface.scores import Scores, average, score
 from tfface.serving.signatures.recognition import recognition_servable
 
+BelowOne = restricted_number_type(
+    "BelowOne", float, [(">=", 0), ("<", 1)], docstring="From 0 to below 1"
+)
 LabelNoise = restricted_number_type(
     "LabelNoise", float, [(">=", 0), ("<", 0.5)], docstring="From 0 to below 1/2"
 )
@@ -74,9 +77,9 @@ class RecognitionConfig(RunConfig):
     """Share of the training faces whose labels are withheld."""
     missing: Literal["per_image", "per_label"] = "per_image"
     """Whether a face loses its whole label vector or single labels go missing."""
-    missing_rates: list[ClosedUnitInterval] = field(default_factory=list)
-    """Trains at each of these missing rates and draws the scores against them."""
-    alphas: list[ClosedUnitInterval] = field(default_factory=list)
+    missing_rates: list[BelowOne] = field(default_factory=list)
+    """Trains at each of these missing rates, below 1, and draws the scores against them."""
+    alphas: list[BelowOne] = field(default_factory=list)
     """Trains with each of these values of loss.adversarial_weight and draws the scores."""
     unlabeled_dataset: str | None = None
     """Another data set, all of whose faces take part without labels."""
@@ -160,12 +163,12 @@ def train_one(config):
     asked(batch_counts, faces, plan.batch_size, config.labeled_in_batch)
     with run.scope("recognition"):
         model = make_model(config, action_units, faces)
-        model.compile(make_optimizers(config), **run.switches())
+        model.compile(run.optimizers("recognizer", "discriminator"), **run.switches())
     if run.is_chief:
         _write_labels(run.folder / "training_faces.csv", faces, action_units)
         tested = columns_of(source.action_unit_labels(fold.test), source.action_units, action_units)
         labels = {"training": faces[0].labels, "test": tested}
-        draw_labels(labels, action_units, run.folder / "evaluation" / "labels.png")
+        label_distribution(labels, action_units, run.folder / "evaluation" / "labels.png")
     size = config.recognizer.size
     test = partial(evaluation_batches, source, size=size, transform=evaluation_transform, seed=0)
     look = _some_faces(test, fold.test)
@@ -191,7 +194,7 @@ def train_one(config):
         evaluation = Evaluation({config.variant: scores})
         if run.is_chief:
             evaluation.write(run.folder / "evaluation")
-            draw_embedding(finished, batches, run.folder / "evaluation" / "embedding.png", 300)
+            draw_embedding(finished, batches, run.folder / "evaluation" / "embedding.png")
         run.say("\n".join(evaluation.lines()))
         figures = {
             "variant": config.variant,
@@ -254,17 +257,6 @@ def make_model(config, action_units, faces):
     recognizer = asked(ActionUnitRecognizer, action_units, **config.recognizer)
     discriminator = asked(ActionUnitDiscriminator, len(action_units), **config.discriminator)
     return asked(AdversarialAURecognizer, recognizer, discriminator, class_weights=weights, **loss)
-
-
-def make_optimizers(config):
-    """Adam for both players (Sec. 3.2)."""
-    rate, average = config.training.learning_rate, config.average
-    return {
-        "recognizer": keras.optimizers.Adam(
-            rate, use_ema=average is not None, ema_momentum=average or 0.0
-        ),
-        "discriminator": keras.optimizers.Adam(rate),
-    }
 
 
 def compare(run, parts, results):

@@ -90,7 +90,7 @@ def train(config):
     classifier = train_classifier(run, source, fold, transform)
     with run.scope("restoration"):
         restorer = make_restorer(config, players, classifier, published)
-        restorer.compile(make_optimizers(config), **run.switches())
+        restorer.compile(run.optimizers("generator", "discriminator"), **run.switches())
     test = partial(evaluation_batches, source, fold.test, size=SIZE, transform=transform)
     look = next(iter(test(batch_size=6, seed=config.seed)))
     run.fit(
@@ -197,17 +197,6 @@ def make_restorer(config, players, classifier, published):
     loss.expression_weight *= ours
     loss.perceptual_weight *= perceptual is not None
     return asked(ExpressionRestorer, *players, classifier if ours else None, perceptual, **loss)
-
-
-def make_optimizers(config):
-    """Adam for both players (Sec. 4.1)."""
-    rate, average = config.training.learning_rate, config.average
-    return {
-        "generator": keras.optimizers.Adam(
-            rate, use_ema=average is not None, ema_momentum=average or 0.0
-        ),
-        "discriminator": keras.optimizers.Adam(rate),
-    }
 
 
 def _stream(run, source, splits, plan, transform, step):

@@ -102,6 +102,21 @@ class Run:
             self.say(f"{self.folder}: finished already, see {self.summary_path}")
         return finished
 
+    def optimizers(self, averaged, *others):
+        """Adam for every player, at the config's rate.
+
+        Args:
+            averaged: Name of the player of whose weights a moving average is kept, if the config
+                gives its momentum (`average`).
+            others: Names of the other players.
+        """
+        rate, average = self.config.training.learning_rate, self.config.average
+        keeps = {"use_ema": average is not None, "ema_momentum": average or 0.0}
+        return {
+            averaged: keras.optimizers.Adam(rate, **keeps),
+            **{name: keras.optimizers.Adam(rate) for name in others},
+        }
+
     def switches(self):
         """What `AdversarialModel.compile` takes of the config."""
         return {

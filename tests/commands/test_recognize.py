@@ -146,6 +146,7 @@ def one_error_line(capsys):
         ("a.jpg --format xml", "invalid choice: 'xml'"),
         ("a.jpg --detector yunet", "--detector-model FILE go together"),
         ("a.jpg --model absent", "--model absent: no such file or folder"),
+        (f"a.jpg --model {'m' * 300}", "m: no such file or folder"),
         (
             "a.jpg",
             "there is no model in savedmodels/recognition: train one with "

@@ -13,7 +13,6 @@ from tfface.recognition import evaluation as module
 from tfface.recognition.evaluation import (
     Evaluation,
     draw_embedding,
-    draw_labels,
     draw_sample,
     predict,
     write_curve,
@@ -278,10 +277,3 @@ def test_samples_show_what_is_seen_and_what_is_true(recognizer, tmp_path, monkey
     assert [name.strip() for name in bars] == ["AU1", "AU2 ?", "AU4 \N{BULLET}"]
     logits = recognizer.predict(faces, verbose=0)
     np.testing.assert_allclose(list(bars.values()), 1 / (1 + np.exp(-logits[0])), rtol=1e-4)
-
-
-def test_labels_are_drawn_with_what_is_missing(tmp_path):
-    labels = np.array([[1, NAN], [0, 1], [NAN, NAN]])
-    draw_labels({"training": labels, "test": labels[:2]}, (1, 12), tmp_path / "labels.png")
-    with Image.open(tmp_path / "labels.png") as picture:
-        assert picture.width > 800

@@ -84,6 +84,8 @@ KNOWN = r"\[1, 2, 4, 6, 7, 10, 12, 14, 15, 17, 23, 24\]"
         (["--augmentation.zoom", "-1"], "`zoom` must be from 0 to 1. Received: -1"),
         (["--alphas", "[0,0.01]", "--missing_rates", "[0,0.5]"], "over missing_rates or over"),
         (["--alphas", "[0.01,0.01]"], "alphas must not repeat a value"),
+        (["--alphas", "[0,1]"], "alphas"),
+        (["--missing_rates", "[0.5,1]"], "missing_rates"),
         (["--unlabeled_dataset", "no_such_set"], "no_such_set"),
         (["--unlabeled_dataset", "image_folder/absent"], "image_folder/absent is not prepared"),
         (["--unlabeled_dataset", "image_folder/tiny"], "hold people who test or validate"),

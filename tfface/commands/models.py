@@ -42,3 +42,22 @@ def check_model(model, folder, training):
             f"there is no model in {folder}: train one with {training}, or name one with --model",
             code=2,
         )
+
+
+def load_predictor(predictor, args, folder):
+    """Makes a verb's predictor of the model and the detector that the user names.
+
+    Args:
+        predictor: Class of (model, detector), from `tfface.serving.predictors`.
+        args: What the verb's parser gives, of `--model` and the detector's options.
+        folder: As in `add_model_option`.
+
+    Raises:
+        CommandError: If the model or the detector cannot be had.
+    """
+    from tfface.data.detection import create_detector
+
+    try:
+        return predictor(args.model or folder, create_detector(args.detector, args.detector_model))
+    except ValueError as error:
+        raise CommandError(error, code=2) from error

@@ -1,12 +1,13 @@
 """`tfface recognize`: photos and videos in, the action units of every face out."""
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
 from tfface.commands.detecting import add_detector_options, check_detector_options
 from tfface.commands.files import check_apart, check_out, files_of, say
-from tfface.commands.models import add_model_option, check_model
+from tfface.commands.models import add_model_option, check_model, load_predictor
 from tfface.commands.startup import CommandError, load_tensorflow
 from tfface.serving.systems import NETWORKS
 
@@ -111,10 +112,12 @@ def run(args):
         say("loading the model and the face detector")
     load_tensorflow()
     from tfface.commands.recognition.job import Job
+    from tfface.serving.predictors.recognition import RecognitionPredictor
 
-    several = len(files) > 1 or args.paths[0].is_dir()
+    predictor = load_predictor(RecognitionPredictor, args, MODELS)
+    several = len(files) > 1 or os.path.isdir(args.paths[0])
     try:
-        done = Job(_predictor(args), args, files, several).run()
+        done = Job(predictor, args, files, several).run()
         if len(files) > 1 and (args.out is not None or args.format == "table"):
             print(f"{done} of {len(files)} files recognized")
         sys.stdout.flush()
@@ -135,17 +138,6 @@ def _files(paths):
         lambda file: is_picture_name(file) or is_video_name(file),
         "pictures and videos",
     )
-
-
-def _predictor(args):
-    from tfface.data.detection import create_detector
-    from tfface.serving.predictors.recognition import RecognitionPredictor
-
-    try:
-        detector = create_detector(args.detector, args.detector_model)
-        return RecognitionPredictor(args.model or MODELS, detector)
-    except ValueError as error:
-        raise CommandError(error, code=2) from error
 
 
 def _probability(text):

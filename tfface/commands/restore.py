@@ -7,7 +7,7 @@ from tqdm import tqdm
 
 from tfface.commands.detecting import add_detector_options, check_detector_options
 from tfface.commands.files import check_apart, check_out, files_of, output_names, say
-from tfface.commands.models import add_model_option, check_model
+from tfface.commands.models import add_model_option, check_model, load_predictor
 from tfface.commands.startup import CommandError, load_tensorflow
 from tfface.serving.systems import NETWORKS
 
@@ -66,7 +66,9 @@ def run(args):
     if sys.stderr.isatty():
         say("loading the model and the face detector")
     load_tensorflow()
-    predictor = _predictor(args)
+    from tfface.serving.predictors.restoration import RestorationPredictor
+
+    predictor = load_predictor(RestorationPredictor, args, MODELS)
     names = output_names(photos, args.out, ("_restored.png", "_side_by_side.png"))
     done = 0
     # disable=None: a bar on a terminal, nothing elsewhere.
@@ -105,17 +107,6 @@ def _restore_one(predictor, path, mask, stem):
     count = len(result.faces)
     say(f"{path}: {count} face{'s' if count > 1 else ''}, {restored} {side_by_side}", sys.stdout)
     return True
-
-
-def _predictor(args):
-    from tfface.data.detection import create_detector
-    from tfface.serving.predictors.restoration import RestorationPredictor
-
-    try:
-        detector = create_detector(args.detector, args.detector_model)
-        return RestorationPredictor(args.model or MODELS, detector)
-    except ValueError as error:
-        raise CommandError(error, code=2) from error
 
 
 def _read_mask(path):

@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from tfface.atomic import written_aside
 from tfface.metrics import mean_of_defined
-from tfface.plots.bars import label_distribution, paired_bars, score_bars
+from tfface.plots.bars import paired_bars, score_bars
 from tfface.plots.charts import curves
 from tfface.plots.embeddings import embedding
 from tfface.plots.faces import face_bars
@@ -247,7 +247,7 @@ def write_curve(folder, name, x_label, points):
     )
 
 
-def draw_embedding(recognizer, batches, path, faces=600, seed=0):
+def draw_embedding(recognizer, batches, path, faces=300, seed=0):
     """Draws test faces in the plane, those of a subject in one color (Fig. 8).
 
     t-SNE of the faces' pixels (choice: grey, 32x32) beside t-SNE of the features that the last
@@ -305,17 +305,6 @@ def draw_sample(model, path, batch, action_units):
         path,
         title="Unseen faces, and what is seen in them (\N{BULLET} truly present, ? not known)",
     )
-
-
-def draw_labels(parts, action_units, path):
-    """Draws how often each AU is present, absent and unknown (Fig. 3).
-
-    Args:
-        parts: By name, such as "training", labels (n, n_au); NaN where missing.
-        action_units: AUs of the columns.
-        path: PNG to write.
-    """
-    label_distribution(parts, action_units, path)
 
 
 _HEADINGS = {
