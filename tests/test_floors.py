@@ -13,7 +13,7 @@ FLOORS = (
     ("atomic", "facs", "network"),
     ("tables", "layers"),
     ("losses", "metrics", "backbones"),
-    ("scores",),
+    ("scores", "confusion"),
     ("data",),
     ("adversarial",),
     ("plots",),
