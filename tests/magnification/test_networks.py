@@ -6,6 +6,7 @@ import pytest
 
 from tfface.backbones import create_backbone
 from tfface.magnification.networks import (
+    ExpressionMagnifier,
     ExpressionNet,
     MagnificationDiscriminator,
     MagnificationGenerator,
@@ -187,6 +188,91 @@ def test_training_starts_from_the_face_itself():
     np.testing.assert_allclose(outputs_of(generator, [face, feature]), expected, atol=1e-6)
 
 
+CLASSES = ("joy", "anger", "fear")
+
+
+def magnifier(kind="2v2", **kwargs):
+    """What a run of each kind of mode keeps, small: of three classes and 16 pixels."""
+    with_feature, without = (
+        MagnificationGenerator(16, (2, 3, 4, 5), n, residual=False) for n in (256, 0)
+    )
+    classifier = shaken(ExpressionNet(3, 16, "fer_net"), 3)
+    generator, extractor = {
+        "2v2": (shaken(with_feature, 1), shaken(NETWORKS["extractor"](), 2)),
+        "1v2": (shaken(without, 1), None),
+        "cnn": (None, None),
+    }[kind]
+    return ExpressionMagnifier(generator, extractor, classifier, CLASSES, **kwargs)
+
+
+@pytest.mark.parametrize("kind", ["2v2", "1v2", "cnn"])
+def test_a_magnifier_is_its_networks_one_after_another(kind, tmp_path):
+    network = magnifier(kind)
+    face = inputs_of(network)
+    out = outputs_of(network, face)
+    expected = face
+    if kind == "2v2":
+        expected = outputs_of(network.generator, [face, outputs_of(network.extractor, face)])
+    elif kind == "1v2":
+        expected = outputs_of(network.generator, face)
+    assert (np.abs(expected - face).max() > 0.05) == (kind != "cnn")
+    np.testing.assert_allclose(out["magnified"], expected, atol=1e-6)
+    changes = np.array([[[sum(c**2) for c in row] for row in one] for one in expected - face])
+    np.testing.assert_allclose(out["heat_map"], changes, atol=1e-6)  # Eq. 22
+    logits = [outputs_of(network.classifier, x) for x in (face, expected)]
+    np.testing.assert_allclose(out["logits_before"], logits[0], atol=1e-5)
+    np.testing.assert_allclose(out["logits_after"], logits[1], atol=1e-5)
+    assert {name: v.shape for name, v in out.items()} == {
+        "magnified": (2, 16, 16, 3),
+        "heat_map": (2, 16, 16),
+        "logits_before": (2, 3),
+        "logits_after": (2, 3),
+    }
+
+    network.save(tmp_path / "n.keras")
+    reloaded = keras.saving.load_model(tmp_path / "n.keras", safe_mode=True)
+    assert reloaded.get_config() == network.get_config()
+    assert (reloaded.classes, reloaded.size, reloaded.aligned_size) == (CLASSES, 16, 16)
+    assert (reloaded.extractor is not None) == (kind == "2v2")
+    for name, values in outputs_of(reloaded, face).items():
+        np.testing.assert_allclose(values, out[name], atol=1e-6)
+    assert len(reloaded.weights) == len(network.weights)
+
+
+@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
+def test_a_magnifier_of_mixed_precision_computes_in_float32_when_asked(policy, tmp_path):
+    generator = shaken(MagnificationGenerator(16, (2, 3, 4, 5), 256, dtype=policy))
+    classifier = shaken(ExpressionNet(3, 16, "fer_net", dtype=policy))
+    network = ExpressionMagnifier(generator, classifier.extractor(), classifier, CLASSES, 18)
+    face = inputs_of(network)
+    out = outputs_of(network, face)
+    assert {v.dtype for v in out.values()} == {np.dtype("float32")}
+    network.save(tmp_path / "n.keras")
+    reloaded = keras.saving.load_model(tmp_path / "n.keras")
+    assert reloaded.generator.dtype_policy.name == reloaded.extractor.dtype_policy.name == policy
+    computing = reloaded.in_float32()
+    assert (computing is reloaded) == (policy == "float32")
+    assert computing.in_float32() is computing
+    assert (computing.classes, computing.aligned_size) == (CLASSES, 18)
+    parts = [n.in_float32() for n in (generator, network.extractor, classifier)]
+    expected = ExpressionMagnifier(*parts, CLASSES, 18)
+    for name, values in outputs_of(expected, face).items():
+        np.testing.assert_allclose(outputs_of(computing, face)[name], values, atol=1e-6)
+    error = np.abs(outputs_of(computing, face)["magnified"] - out["magnified"]).max()
+    assert (error == 0) == (policy == "float32") and error < 0.05
+
+
+def test_a_magnifier_shares_weights_with_its_networks():
+    network = magnifier()
+    count = sum(
+        n.count_params() for n in (network.generator, network.extractor, network.classifier)
+    )
+    assert network.count_params() == count
+    face = inputs_of(network)
+    network.classifier.get_layer("logits").bias.assign([9.0, 0.0, 0.0])
+    assert np.all(outputs_of(network, face)["logits_after"].argmax(axis=1) == 0)
+
+
 @pytest.mark.parametrize("value", [0.0, 0.5, 1.0])
 def test_a_gray_picture_stays_finite_everywhere(value):
     for name, build in NETWORKS.items():
@@ -216,6 +302,33 @@ def test_a_gray_picture_stays_finite_everywhere(value):
         (lambda: MagnificationDiscriminator(16, ()), r"`filters` must be .* Received: \[\]"),
         (lambda: MagnificationDiscriminator(16, (4, 0)), r"`filters` .* Received: \[4, 0\]"),
         (lambda: MagnificationDiscriminator(16, feature_size=-2), "`feature_size` .* -2"),
+        (
+            lambda: ExpressionMagnifier(
+                NETWORKS["generator"](), None, NETWORKS["classifier"](), "abc"
+            ),
+            "`generator` must take faces alone, as there is no extractor. Received: one of 2",
+        ),
+        (
+            lambda: ExpressionMagnifier(
+                None, NETWORKS["extractor"](), NETWORKS["classifier"](), "abc"
+            ),
+            "`extractor` must be None without a generator. Received: a network",
+        ),
+        (
+            lambda: ExpressionMagnifier(
+                MagnificationGenerator(8, (2, 2, 2, 2), 0), None, NETWORKS["classifier"](), "abc"
+            ),
+            r"`networks` must take faces of one size. Received: .*\(8, 8, 3\).*\(16, 16, 3\)",
+        ),
+        (
+            lambda: ExpressionMagnifier(None, None, NETWORKS["classifier"](), ("joy", "fear")),
+            r"`classes` must name each of the classifier's 3 classes.* Received: \['joy', 'fear'\]",
+        ),
+        (
+            lambda: ExpressionMagnifier(None, None, NETWORKS["classifier"](), "aba"),
+            r"`classes` must .* none twice. Received: \['a', 'b', 'a'\]",
+        ),
+        (lambda: magnifier("cnn", aligned_size=15), "`aligned_size` must be at least 16. .* 15"),
     ],
 )
 def test_bad_arguments_are_named(build, message):

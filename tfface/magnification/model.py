@@ -5,6 +5,7 @@ from keras import ops
 
 from tfface.adversarial import AdversarialModel
 from tfface.losses import NonSaturatingLoss, perceptual_distance
+from tfface.magnification.networks import check_inputs
 from tfface.metrics import psnr
 
 MODES = {
@@ -112,7 +113,7 @@ class ReconstructionTraining(AdversarialModel):
     """
 
     def __init__(self, generator, extractor=None, **kwargs):
-        _check_inputs({"generator": generator}, extractor)
+        check_inputs({"generator": generator}, extractor)
         super().__init__({"generator": generator}, tracked=("loss",), **kwargs)
         self.extractor = extractor
         self.psnr = keras.metrics.Mean(name="psnr")
@@ -422,14 +423,4 @@ def _check_arguments(networks, weights, mode, content_loss, adversarial_loss):
             f"Received: mode {mode!r}"
         )
     extractor = networks["extractor"]
-    _check_inputs({n: v for n, v in networks.items() if v and n != "extractor"}, extractor)
-
-
-def _check_inputs(networks, extractor):
-    for name, network in networks.items():
-        if (len(network.inputs) == 2) != (extractor is not None):
-            rule = "take faces and features" if extractor is not None else "take faces alone"
-            raise ValueError(
-                f"`{name}` must {rule}, as there is {'an' if extractor is not None else 'no'} "
-                f"extractor. Received: one of {len(network.inputs)} inputs"
-            )
+    check_inputs({n: v for n, v in networks.items() if v and n != "extractor"}, extractor)

@@ -1,4 +1,4 @@
-"""The players of expression magnification: BaseNet (E and C), generator G, discriminators D and D'.
+"""Magnification's players: BaseNet (E and C), generator G, discriminators D and D'; and their sum.
 
 **First weights.** The paper draws all weights from N(0, 0.01) and sets all biases to 1; that is
 `initialization="paper"`. The default, "he", scales a layer's weights with its inputs and starts
@@ -337,6 +337,107 @@ class MagnificationDiscriminator(Network):
         self.size, self.feature_size = size, feature_size
         if initialization == "paper":
             _draw_as_the_paper(self)
+
+
+@keras.saving.register_keras_serializable("tfface")
+class ExpressionMagnifier(Network):
+    """What a finished run keeps: G (with E) and C as one network, with the heat map of Eq. 22.
+
+    Args:
+        generator: G, as `GroupGAN` takes it; None, of the mode "cnn", leaves faces as they are.
+        extractor: E of a G that takes features; None for one without.
+        classifier: C, which reads the class of the face as it is and of the magnified one.
+        classes: Names of its classes.
+        aligned_size: Side that an aligned face is resized to before its middle of `size` pixels is
+            cut out for these networks, as in training; None for `size`, no cut.
+
+    Input:
+        (B, size, size, 3), values in [0, 1].
+
+    Output:
+        Dict of float32: `magnified` (B, size, size, 3), in [0, 1]; `heat_map` (B, size, size), from
+        0 to 3; `logits_before` and `logits_after` (B, classes), of the face and of `magnified`.
+
+    Raises:
+        ValueError: If networks and classes do not fit each other, or `aligned_size` is too small.
+    """
+
+    def __init__(
+        self, generator, extractor, classifier, classes, aligned_size: int | None = None, **kwargs
+    ):
+        networks = {"generator": generator, "extractor": extractor, "classifier": classifier}
+        classes = [str(name) for name in classes]
+        size = classifier.input_shape[1]
+        _check_magnifier(networks, classes, size, aligned_size)
+
+        face = magnified = keras.Input((size, size, 3), name="face")
+        if generator is not None:
+            given = face if extractor is None else [face, extractor(face, training=False)]
+            magnified = generator(given, training=False)
+        outputs = {
+            "magnified": ops.cast(magnified, "float32"),
+            "heat_map": ops.sum(ops.square(magnified - face), axis=-1),  # Eq. 22
+            "logits_before": classifier(face, training=False),
+            "logits_after": classifier(magnified, training=False),
+        }
+        config = {
+            **{n: v and keras.saving.serialize_keras_object(v) for n, v in networks.items()},
+            "classes": classes,
+            "aligned_size": aligned_size,
+        }
+        super().__init__(face, outputs, config, **kwargs)
+        self.generator, self.extractor, self.classifier = generator, extractor, classifier
+        self.classes, self.size, self.aligned_size = tuple(classes), size, aligned_size or size
+
+    @classmethod
+    def from_config(cls, config):
+        names = ("generator", "extractor", "classifier")
+        networks = {n: keras.saving.deserialize_keras_object(config[n]) for n in names}
+        return super().from_config({**config, **networks})
+
+    def in_float32(self):
+        networks = (self.generator, self.extractor, self.classifier)
+        computing = [network and network.in_float32() for network in networks]
+        if all(a is b for a, b in zip(networks, computing, strict=True)):
+            return self
+        return type(self)(
+            *computing, self.classes, self.aligned_size, name=self.name, dtype="float32"
+        )
+
+
+def check_inputs(networks, extractor):
+    """Raises a ValueError where players do not take features as there is an extractor or not.
+
+    Args:
+        networks: Dict from a player's name to its network.
+        extractor: E, or None.
+    """
+    for name, network in networks.items():
+        if (len(network.inputs) == 2) != (extractor is not None):
+            rule = "take faces and features" if extractor is not None else "take faces alone"
+            raise ValueError(
+                f"`{name}` must {rule}, as there is {'an' if extractor is not None else 'no'} "
+                f"extractor. Received: one of {len(network.inputs)} inputs"
+            )
+
+
+def _check_magnifier(networks, classes, size, aligned_size):
+    players = {name: v for name, v in networks.items() if v is not None}
+    if "generator" in players:
+        check_inputs({"generator": players["generator"]}, players.get("extractor"))
+    elif "extractor" in players:
+        raise ValueError("`extractor` must be None without a generator. Received: a network")
+    faces = {name: tuple(v.inputs[0].shape[1:]) for name, v in players.items()}
+    if set(faces.values()) != {(size, size, 3)}:
+        raise ValueError(f"`networks` must take faces of one size. Received: {faces}")
+    (_, count) = networks["classifier"].output_shape
+    if len(classes) != count or len(set(classes)) < count:
+        raise ValueError(
+            f"`classes` must name each of the classifier's {count} classes, none twice. "
+            f"Received: {classes}"
+        )
+    if aligned_size is not None and aligned_size < size:
+        raise ValueError(f"`aligned_size` must be at least {size}. Received: {aligned_size}")
 
 
 def _standardized(feature, dtype):
