@@ -17,7 +17,8 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from tfface.data.datasets.base import PhotoConfig
-from tfface.data.datasets.prepare import available, prepare
+from tfface.data.datasets.prepare import prepare
+from tfface.data.datasets.request import available
 
 _INTERLEAVED_FILES = 64
 

@@ -16,8 +16,9 @@ import tensorflow_datasets as tfds
 from PIL import Image
 
 from tfface.atomic import alone_in
-from tfface.data.datasets import base, frames
-from tfface.data.datasets.prepare import RequestError, prepare
+from tfface.data.datasets import base, faces
+from tfface.data.datasets.prepare import prepare
+from tfface.data.datasets.request import RequestError
 from tfface.data.datasets.workplace import replacing, sole_maker
 from tfface.data.detection import Face
 
@@ -267,7 +268,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path, stub_detector, mon
     def full(store, index):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(frames.FaceStore, "record", full)
+    monkeypatch.setattr(faces.FaceStore, "record", full)
     with pytest.raises(OSError, match=r"^image_folder/n: cannot be written to .*out.*No space"):
         prepare("image_folder", tmp_path / "in", tmp_path / "out", "n")
     assert os.listdir(tmp_path) == ["in"]
@@ -283,16 +284,15 @@ def test_a_data_folder_that_cannot_be_made(tmp_path, stub_detector):
 
 KILLED = """
 import os, signal, sys
-from tfface.data.datasets import frames
-from tfface.data.datasets.prepare import RequestError, prepare
-from tfface.data.datasets.workplace import replacing, sole_maker
+from tfface.data.datasets import faces
+from tfface.data.datasets.prepare import prepare
 
-add = frames.FaceStore.record
+add = faces.FaceStore.record
 def record(store, index):
     if index == 3:
         os.kill(os.getpid(), signal.SIGKILL)
     return add(store, index)
-frames.FaceStore.record = record
+faces.FaceStore.record = record
 prepare("image_folder", sys.argv[1], sys.argv[2], "n")
 """
 

@@ -6,6 +6,7 @@ import tensorflow_datasets as tfds
 
 from tfface.data.datasets import prepare as prepare_module
 from tfface.data.datasets.image_folder import image_folder_dataset_builder
+from tfface.data.datasets.request import available
 from tfface.data.datasets.synthetic_faces import synthetic_faces_dataset_builder
 from tfface.data.datasets.synthetic_faces.synthetic_faces_dataset_builder import (
     Builder,
@@ -97,4 +98,4 @@ def test_every_builder_folder_is_whole(module):
     assert metadata.description
     assert metadata.citation.startswith("@")
     assert "content.data-type.image" in metadata.tags
-    assert module.Builder.name in prepare_module.available()
+    assert module.Builder.name in available()

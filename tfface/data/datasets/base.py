@@ -14,20 +14,20 @@ import abc
 import collections
 import contextlib
 import dataclasses
+import functools
 import json
 import re
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-import numpy as np
 import tensorflow_datasets as tfds
 
-from tfface.data.datasets.frames import FaceStore, Frame, align_frames
+from tfface.data.datasets.faces import FaceStore, align_frames
+from tfface.data.datasets.frames import Delivery, Frame
+from tfface.data.datasets.report import REPORT_NAME, Report
 from tfface.data.detection import DETECTORS, create_detector
 from tfface.data.schema import FACE_SIZE, features
-
-REPORT_NAME = "report.json"
 
 MAX_SUBJECT_SPLITS = 150
 N_GROUP_SPLITS = 50
@@ -62,46 +62,6 @@ def deal_subjects(subjects: Iterable[str]) -> dict[str, list[str]]:
         taken.add(name.casefold())
         splits[name] = [subject]
     return splits
-
-
-class Report:
-    """Counts what a build read and kept; written as JSON beside the prepared records."""
-
-    def __init__(self):
-        self.kept = 0
-        self.entries: dict[str, Any] = {}
-        self._presence = collections.Counter()
-        self._expressions = collections.Counter()
-        self._started = time.monotonic()
-
-    def count(self, record: Mapping[str, Any]) -> None:
-        """Counts a record that was kept, and its labels."""
-        self.kept += 1
-        self._expressions[int(record["expression"])] += 1
-        for index, value in enumerate(np.asarray(record["au"])):
-            self._presence[index, "unknown" if np.isnan(value) else int(value)] += 1
-
-    def as_dict(self, action_units: Sequence[int], expressions: Sequence[str]) -> dict[str, Any]:
-        """The report as plain JSON values."""
-        presence = {
-            str(number): {
-                "present": self._presence[index, 1],
-                "absent": self._presence[index, 0],
-                "unknown": self._presence[index, "unknown"],
-            }
-            for index, number in enumerate(action_units)
-        }
-        classes = {name: self._expressions[index] for index, name in enumerate(expressions)}
-        return {
-            "frames": self.kept,
-            "kept": self.kept,
-            "without_face": [],
-            "unreadable": [],
-            **self.entries,
-            "action_units": presence,
-            "expressions": {**classes, "not labeled": self._expressions[-1]},
-            "seconds": round(time.monotonic() - self._started, 1),
-        }
 
 
 class FaceDatasetBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
@@ -196,48 +156,52 @@ class PhotoConfig(tfds.core.BuilderConfig):
 class PhotoDatasetBuilder(FaceDatasetBuilder, skip_registration=True):
     """A builder of a set that comes as photographs or videos, which it finds faces in and aligns.
 
-    A data set gives its `frames`; faces are aligned from the landmarks that it delivers, else by
-    the detector of the builder's config (`detector`, `detector_model`). A frame without a face, or
-    one that cannot be read, is counted and named in the report, and the others go on.
+    A data set says what was delivered; faces are aligned from the landmarks that come with it, else
+    by the detector of the builder's config (`detector`, `detector_model`). A frame without a face,
+    or one that cannot be read, is counted and named in the report, and the others go on.
+
+    Attributes:
+        NAMED_BY_USER: Whether every folder is a set of its own, which its user names.
+        workers: How many pictures are worked on at once; None for one a core.
     """
 
+    NAMED_BY_USER = False
+    workers: int | None = None
+
     @abc.abstractmethod
-    def frames(self, manual_dir) -> tuple[list[Frame], Sequence[int], Sequence[str]]:
+    def delivery(self, manual_dir: Path) -> Delivery:
         """Reads the set's lists and labels, without opening a picture.
 
         Args:
             manual_dir: The folder with the set as it was delivered.
 
-        Returns:
-            Its frames, its AUs in the order of `Frame.au`, and its expressions' names in the order
-            of their class ids.
-
         Raises:
-            ValueError: For anything wrong in the lists or labels, before any picture is opened.
+            ValueError: For anything wrong in the lists or labels, before any picture is opened: a
+                line for each.
         """
 
-    def source_digest(self, manual_dir) -> str | None:
+    def source_digest(self, manual_dir: Path) -> str | None:
         """A digest of the lists and labels, by which a change of them shows; None if fixed."""
         return None
 
+    def _download_and_prepare(self, dl_manager, download_config=None):
+        self._beam = download_config and (download_config.beam_options, download_config.beam_runner)
+        super()._download_and_prepare(dl_manager, download_config)
+
     def _split_generators(self, dl_manager):
-        manual_dir = dl_manager.manual_dir
-        frames, action_units, expressions = self.frames(manual_dir)
-        config = self.builder_config
+        manual_dir = Path(dl_manager.manual_dir)
+        delivered = self.delivery(manual_dir)
         store = self._open.enter_context(FaceStore(self.data_path))
-        align_frames(
-            frames,
-            lambda: create_detector(config.detector, config.detector_model),
-            store,
-            description=f"{self.name}/{self.builder_config_name}: faces",
-        )
+        self._align(delivered.frames, store)
         self._report.entries.update(
             source=str(manual_dir.resolve()),
             source_digest=self.source_digest(manual_dir),
-            detector=config.detector,
-            frames=len(frames),
+            detector=self.builder_config.detector,
+            frames=len(delivered.frames),
             without_face=store.without_face,
+            without_labels=dict(delivered.without_labels),
             unreadable=store.unreadable,
+            missing=list(delivered.missing),
         )
         if not store.kept:
             raise ValueError(
@@ -246,12 +210,30 @@ class PhotoDatasetBuilder(FaceDatasetBuilder, skip_registration=True):
                 f"{len(store.unreadable)} that cannot be read."
             )
         subjects = _subjects_of_splits(store.kept)
-        self.describe(action_units=action_units, expressions=expressions, subjects=subjects)
+        self.describe(
+            action_units=delivered.action_units,
+            expressions=delivered.expressions,
+            subjects=subjects,
+        )
         split_of = {name: split for split, names in subjects.items() for name in names}
         indices: dict[str, list[int]] = {split: [] for split in subjects}
         for index, frame in enumerate(store.kept):
             indices[frame.split or split_of[frame.subject]].append(index)
         return {split: self._generate_examples(store, indices[split]) for split in indices}
+
+    def _align(self, frames: Sequence[Frame], store: FaceStore) -> None:
+        config = self.builder_config
+        make_detector = functools.partial(create_detector, config.detector, config.detector_model)
+        if self._beam and any(self._beam):
+            from tfface.data.datasets.spreading import align_frames_on_beam
+
+            options, runner = self._beam
+            align_frames_on_beam(
+                frames, make_detector, store, folder=self.data_path, options=options, runner=runner
+            )
+        else:
+            title = f"{self.name}/{self.builder_config_name}: faces"
+            align_frames(frames, make_detector, store, workers=self.workers, description=title)
 
     def _generate_examples(self, store: FaceStore, indices: Sequence[int]):
         return self.counted((store.kept[index].key, store.record(index)) for index in indices)

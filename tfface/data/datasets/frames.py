@@ -1,26 +1,30 @@
-"""From delivered photographs to aligned faces: each picture is opened once, several at a time."""
+"""What a delivered set holds, before a picture is opened: its frames, labels and gaps."""
 
 from __future__ import annotations
 
-import collections
 import dataclasses
-import os
-import tempfile
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import math
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-import cv2
 import numpy as np
-from tqdm import tqdm
 
-from tfface.data.alignment import align, transform_points
-from tfface.data.detection import Detector
-from tfface.data.photos import PhotoError, read_photo
-from tfface.data.schema import FACE_SIZE, N_LANDMARKS
-from tfface.facs.landmarks import anchors, anchors_from_five
+from tfface.data.photos import PhotoError
+from tfface.data.videos import VideoError, open_video
+
+
+@dataclasses.dataclass(frozen=True)
+class VideoPicture:
+    """One picture of a video.
+
+    Attributes:
+        path: The video.
+        number: Its position, from 0, by the video's own clock: a damaged frame before it does not
+            move it.
+    """
+
+    path: Path
+    number: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,8 +33,8 @@ class Frame:
 
     Attributes:
         key: Name within the set: unique, and what the report calls the frame.
-        photo: The picture's file, or a function that returns it as (height, width, 3) uint8 RGB
-            (a video's frame) or raises `PhotoError`.
+        photo: The picture's file, a video's picture, or a function that returns it as (height,
+            width, 3) uint8 RGB or raises `PhotoError`.
         subject: The person.
         au: (n_au,) float32, 1 present, 0 absent, NaN not coded.
         au_intensity: (n_au,) float32, 0 to 5, NaN not coded.
@@ -38,12 +42,14 @@ class Frame:
         frame: The position in it.
         expression: Class id, -1 not labeled.
         phase: 0 neutral to 1 peak, NaN unknown.
-        landmarks: (68, 2) float32 in pixels of the picture, NaN where unknown, or None.
+        landmarks: (68, 2) float32 in pixels of the picture, NaN where unknown; or a function that
+            reads them when the picture is opened, and raises ValueError where they are damaged; or
+            None.
         split: The set's own split, or None where splits are made by subject.
     """
 
     key: str
-    photo: Path | Callable[[], np.ndarray]
+    photo: Path | VideoPicture | Callable[[], np.ndarray]
     subject: str
     au: np.ndarray
     au_intensity: np.ndarray
@@ -51,177 +57,94 @@ class Frame:
     frame: int = 0
     expression: int = -1
     phase: float = float("nan")
-    landmarks: np.ndarray | None = None
+    landmarks: np.ndarray | Callable[[], np.ndarray] | None = None
     split: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
-class AlignedFace:
-    """What became of a frame: an encoded face and its landmarks, or why there is none."""
-
-    face: bytes = b""
-    landmarks: np.ndarray | None = None
-    reason: str | None = None  # None: kept; "": no face in the picture
-
-
-class FaceStore:
-    """Aligned faces on their way from photographs to records, kept in a nameless file.
-
-    All faces are found before the first record is written, because which subjects have a usable
-    picture, and so which splits there are, is known only then. The faces wait on disk, encoded as
-    they will be stored; the file has no name and vanishes with the process. A store is a context
-    manager that closes it.
-
-    Args:
-        folder: Where the nameless file may grow.
+class Delivery:
+    """What the lists and labels of a delivered set say.
 
     Attributes:
-        kept: Frames with a face, in the order given.
-        without_face: Keys of the frames in which no face was found.
-        unreadable: {"frame": key, "reason": line} of each frame that could not be used.
+        frames: The pictures to take faces from.
+        action_units: The AUs in the order of `Frame.au`.
+        expressions: The expressions' names in the order of their class ids.
+        without_labels: By sequence, how many of its pictures are left out because neither an AU nor
+            an expression is known of them.
+        missing: One line for each thing that should be there and is not, beginning with its place.
     """
 
-    def __init__(self, folder: str | os.PathLike):
-        self.kept: list[Frame] = []
-        self.without_face: list[str] = []
-        self.unreadable: list[dict[str, str]] = []
-        self._places: list[tuple[int, int]] = []
-        self._landmarks: list[np.ndarray | None] = []
-        self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115  (lives as long as the store)
+    frames: Sequence[Frame]
+    action_units: tuple[int, ...]
+    expressions: tuple[str, ...] = ()
+    without_labels: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    missing: Sequence[str] = ()
 
-    def __enter__(self) -> FaceStore:
+
+class VideoReader:
+    """Gives pictures of videos; those asked for in rising order take one pass over their video."""
+
+    def __init__(self):
+        self._path: Path | None = None
+        self._video = None
+        self._failure: str | None = None
+        self._frames = None
+        self._next = None
+        self._last = -1
+
+    def __enter__(self) -> VideoReader:
         return self
 
     def __exit__(self, *exception) -> None:
-        self._file.close()
+        self._close()
 
-    def add(self, frame: Frame, aligned: AlignedFace) -> None:
-        """Takes in what became of a frame."""
-        if aligned.reason is None:
-            self._places.append((self._file.tell(), len(aligned.face)))
-            self._file.write(aligned.face)
-            self._landmarks.append(aligned.landmarks)
-            self.kept.append(frame)
-        elif aligned.reason:
-            self.unreadable.append({"frame": frame.key, "reason": aligned.reason})
-        else:
-            self.without_face.append(frame.key)
+    def read(self, picture: VideoPicture) -> np.ndarray:
+        """The picture as (height, width, 3) uint8 RGB.
 
-    def record(self, index: int) -> dict[str, Any]:
-        """The one record of `kept[index]`; its image is encoded as PNG."""
-        frame = self.kept[index]
-        start, length = self._places[index]
-        self._file.seek(start)
-        landmarks = self._landmarks[index]
-        if landmarks is None:
-            landmarks = np.full((N_LANDMARKS, 2), np.nan, np.float32)
-        return {
-            "image": self._file.read(length),
-            "landmarks": landmarks,
-            "subject": frame.subject,
-            "sequence": frame.sequence,
-            "frame": frame.frame,
-            "au": frame.au,
-            "au_intensity": frame.au_intensity,
-            "expression": frame.expression,
-            "phase": frame.phase,
-        }
+        Raises:
+            PhotoError: If the video cannot be read, ends before, or is damaged there.
+        """
+        if picture.path != self._path or picture.number <= self._last:
+            self._open(picture.path)
+        if self._failure:
+            raise PhotoError(self._failure)
+        self._last = picture.number
+        while self._next is not None and self._number(self._next) < picture.number:
+            self._next = next(self._frames, None)
+        if self._next is None:
+            raise PhotoError(
+                f"{picture.path}: must have a frame {picture.number + 1}. "
+                f"Received: a video that ends after {self._video.frames_read} frames."
+            )
+        if self._number(self._next) > picture.number:
+            raise PhotoError(f"{picture.path}: frame {picture.number + 1} is damaged.")
+        return self._next.image
 
-
-def align_frames(
-    frames: Sequence[Frame],
-    make_detector: Callable[[], Detector],
-    store: FaceStore,
-    *,
-    size: int = FACE_SIZE,
-    description: str = "faces",
-) -> None:
-    """Opens every picture, finds its face and aligns it, under a progress bar.
-
-    The face is where the frame's landmarks are; without usable landmarks it is the largest one that
-    the detector finds.
-
-    Args:
-        frames: The frames.
-        make_detector: Called once, at the first frame that has no usable landmarks.
-        store: Takes the faces, and the frames that gave none.
-        size: Side of the aligned faces in pixels.
-        description: The progress bar's title.
-    """
-    results = _in_order(_FaceCutter(make_detector, size), frames)
-    # disable=None: a bar on a terminal, nothing elsewhere.
-    progress = tqdm(results, description, len(frames), unit=" pictures", disable=None)
-    for frame, aligned in zip(frames, progress, strict=True):
-        store.add(frame, aligned)
-
-
-class _FaceCutter:
-    """Turns a frame into an aligned face; shared by the threads."""
-
-    def __init__(self, make_detector: Callable[[], Detector], size: int):
-        self._make_detector = make_detector
-        self._size = size
-        self._detector: Detector | None = None
-        self._lock = threading.Lock()
-
-    def __call__(self, frame: Frame) -> AlignedFace:
+    def given(self, frame: Frame) -> np.ndarray | PhotoError | None:
+        """A frame's picture or why there is none, if it comes from a video; else None."""
+        if not isinstance(frame.photo, VideoPicture):
+            return None
         try:
-            image = read_photo(frame.photo) if isinstance(frame.photo, Path) else frame.photo()
+            return self.read(frame.photo)
         except PhotoError as error:
-            return AlignedFace(reason=str(error))
-        landmarks, where = frame.landmarks, None
-        if landmarks is not None:
-            where = anchors(landmarks)
-            if _outside(where, image.shape):
-                height, width = image.shape[:2]
-                return AlignedFace(
-                    reason=f"landmarks must lie on the picture ({width} x {height}). "
-                    f"Received: eyes and mouth at {np.round(where).tolist()}."
-                )
-        if where is None or not _usable(where):
-            # OpenFace writes zeros where it lost the face: as good as no landmarks.
-            landmarks = None
-            faces = self._detect(image)
-            if not faces:
-                return AlignedFace(reason="")
-            where = anchors_from_five(faces[0].points)
+            return error
+
+    def _number(self, frame) -> int:
+        """A frame's place by its time: frames that were too damaged to be read count as well."""
+        return math.floor(frame.timestamp * self._video.fps + 0.5)
+
+    def _open(self, path: Path) -> None:
+        self._close()
+        self._path, self._last, self._failure = path, -1, None
         try:
-            face, matrix = align(image, where, self._size)
-        except ValueError as error:
-            return AlignedFace(reason=str(error))
-        encoded = cv2.imencode(".png", face[..., ::-1])[1].tobytes()  # OpenCV encodes BGR
-        if landmarks is not None:
-            landmarks = transform_points(landmarks, matrix)
-        return AlignedFace(encoded, landmarks)
+            self._video = open_video(path)
+        except VideoError as error:
+            self._failure = str(error)
+            return
+        self._frames = iter(self._video)
+        self._next = next(self._frames, None)
 
-    def _detect(self, image):
-        with self._lock:
-            if self._detector is None:
-                self._detector = self._make_detector()
-        return self._detector.detect(image)
-
-
-def _usable(where: np.ndarray) -> bool:
-    """Whether three anchors are known and span a face of at least a pixel."""
-    return bool(np.isfinite(where).all() and np.ptp(where, axis=0).max() >= 1.0)
-
-
-def _outside(where: np.ndarray, shape: tuple[int, ...]) -> bool:
-    """Whether an anchor that is known lies off the picture."""
-    limit = np.array([shape[1], shape[0]])
-    return bool(((where < -0.5) | (where > limit - 0.5)).any())
-
-
-def _in_order(
-    work: Callable[[Frame], AlignedFace], frames: Sequence[Frame]
-) -> Iterator[AlignedFace]:
-    """Maps over all cores with bounded memory: few results wait for the slowest before them."""
-    workers = os.cpu_count() or 1
-    with ThreadPoolExecutor(workers) as pool:
-        waiting = collections.deque()
-        for frame in frames:
-            waiting.append(pool.submit(work, frame))
-            if len(waiting) >= 4 * workers:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+    def _close(self) -> None:
+        if self._video is not None:
+            self._video.close()
+        self._video = self._frames = self._next = None

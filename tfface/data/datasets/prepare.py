@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
 import json
 import os
-import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,21 +12,12 @@ from typing import Any
 
 import tensorflow as tf
 import tensorflow_datasets as tfds
-from absl import logging
 
-from tfface.data.datasets.base import REPORT_NAME, PhotoConfig
+from tfface.data.datasets.base import PhotoDatasetBuilder
+from tfface.data.datasets.report import REPORT_NAME
+from tfface.data.datasets.request import RequestError, quiet_tfds, requested_builder
+from tfface.data.datasets.spreading import beam_options
 from tfface.data.datasets.workplace import replacing, sole_maker
-from tfface.data.detection import create_detector
-
-
-class RequestError(ValueError):
-    """Arguments of `prepare` that do not go together: what was asked is wrong, not the data."""
-
-
-def available() -> tuple[str, ...]:
-    """The data sets that have a builder here."""
-    folders = Path(__file__).parent.glob("*/*_dataset_builder.py")
-    return tuple(sorted(file.parent.name for file in folders))
 
 
 def prepare(
@@ -39,6 +28,8 @@ def prepare(
     detector: str = "mtcnn",
     detector_model: str | os.PathLike | None = None,
     overwrite: bool = False,
+    workers: int | None = None,
+    beam_pipeline_options: str | None = None,
 ) -> dict[str, Any]:
     """Builds a data set, as `tfds build` does, with a progress bar and a report.
 
@@ -54,31 +45,34 @@ def prepare(
         detector: "mtcnn" or "yunet": what finds the faces where the set delivers no landmarks.
         detector_model: YuNet's model file.
         overwrite: Build anew even if the set is prepared already.
+        workers: Number of pictures worked on at once; None for one a core.
+        beam_pipeline_options: Options of Apache Beam in `tfds build`'s notation
+            ("runner=DirectRunner,direct_num_workers=4"): the faces are cut on that runner instead.
 
     Returns:
         The report that lies beside the records as report.json (frames read and kept, frames without
-        a face, unreadable ones with their reasons, counts of AUs and expressions) and `directory`,
-        where the records are.
+        a face, unreadable ones with their reasons, pictures left out because they have no labels,
+        what was not delivered, counts of AUs and expressions) and `directory`, where the records
+        are.
 
     Raises:
         RequestError: For arguments that do not go together: an unknown data set or variant, a
-            folder that is not there or not needed, a detector's model file that is none.
+            folder that is not there or not needed, a detector's model file that is none, Beam's
+            options where Beam is not installed.
         ValueError: For anything wrong in the set's lists and labels (a line for each), no face at
             all, or a prepared set of that name that was made from another folder or other labels.
         OSError: If `data_dir` cannot be written to or is full; nothing is left there then.
     """
-    if name not in available():
-        raise RequestError(f"`name` must be one of {', '.join(available())}. Received: {name!r}.")
-    module = f"tfface.data.datasets.{name}.{name}_dataset_builder"
-    builder_class = importlib.import_module(module).Builder
-    manual_dir = _checked_folder(name, builder_class, manual_dir)
-    config = _config(builder_class, config_name, manual_dir, detector, detector_model)
-    with _quiet_tfds():  # which hints at configs that it does not know
-        builder = builder_class(data_dir=data_dir, config=config)
+    options = _beam_options(beam_pipeline_options)
+    builder, manual_dir = requested_builder(
+        name, manual_dir, data_dir, config_name, detector, detector_model
+    )
+    if isinstance(builder, PhotoDatasetBuilder):
+        builder.workers = workers
     title = f"{name}/{builder.builder_config_name}"
     if overwrite or not builder.data_path.exists():
         print(f"{title}: preparing", flush=True)
-        _build(builder, title, manual_dir, overwrite)
+        _build(builder, title, manual_dir, overwrite, options)
     else:
         print(f"{title}: prepared already in {builder.data_path}", flush=True)
     report = _read_report(builder)
@@ -89,10 +83,12 @@ def prepare(
         f"{report['subjects']} subjects; report in {builder.data_path / REPORT_NAME}",
         flush=True,
     )
+    if report.get("missing"):
+        print(f"{title}: {len(report['missing'])} things missing, see `missing` in the report")
     return {**report, "directory": str(builder.data_path)}
 
 
-def _build(builder, title: str, manual_dir: Path | None, overwrite: bool) -> None:
+def _build(builder, title: str, manual_dir: Path | None, overwrite: bool, options) -> None:
     """Makes the set, alone, unless somebody else did while this process waited."""
 
     def say_busy():
@@ -105,60 +101,20 @@ def _build(builder, title: str, manual_dir: Path | None, overwrite: bool) -> Non
         if builder.data_path.exists() and not overwrite:
             return
         stack.enter_context(replacing(builder.data_path))
-        stack.enter_context(_quiet_tfds())
+        stack.enter_context(quiet_tfds())
         builder.download_and_prepare(
             download_dir=downloads,
-            download_config=tfds.download.DownloadConfig(manual_dir=manual_dir),
+            download_config=tfds.download.DownloadConfig(
+                manual_dir=manual_dir, beam_options=options
+            ),
         )
 
 
-def _checked_folder(name: str, builder_class, manual_dir) -> Path | None:
-    """The delivered folder, absolute; None for a set that needs none."""
-    if builder_class.MANUAL_DOWNLOAD_INSTRUCTIONS is None:
-        if manual_dir is not None:
-            raise RequestError(f"`manual_dir` must be None for {name!r}. Received: {manual_dir}.")
-        return None
-    if manual_dir is None:
-        raise RequestError(
-            f"`manual_dir` must name the folder of {name!r} as it was delivered. Received: None."
-        )
-    if not Path(manual_dir).is_dir():
-        received = "a file" if Path(manual_dir).exists() else "which is not there"
-        raise RequestError(f"`manual_dir` must be a folder. Received: {manual_dir}, {received}.")
-    if not any(Path(manual_dir).iterdir()):
-        raise RequestError(
-            f"`manual_dir` must hold {name!r} as it was delivered. "
-            f"Received: {manual_dir}, which is empty."
-        )
-    return Path(manual_dir).resolve()
-
-
-def _config(builder_class, config_name, manual_dir, detector, detector_model):
-    """The builder config of a name: a declared one, or a folder's own for `image_folder`."""
-    declared = {config.name: config for config in builder_class.BUILDER_CONFIGS}
-    if not issubclass(builder_class.builder_config_cls, PhotoConfig):
-        name = config_name or next(iter(declared))
-        if name not in declared:
-            raise RequestError(
-                f"`config_name` must be one of {', '.join(declared)}. Received: {config_name!r}."
-            )
-        return declared[name]
-    name = config_name or re.sub(r"[^0-9A-Za-z_.-]", "_", manual_dir.name)
+def _beam_options(text: str | None):
     try:
-        if detector == "yunet":
-            create_detector(detector, detector_model)  # a wrong model file stops here, not midway
-            detector_model = str(Path(detector_model).resolve())
-        wanted = PhotoConfig(name=name, detector=detector, detector_model=detector_model)
+        return beam_options(text)
     except ValueError as error:
-        raise RequestError(error) from error
-    if name not in declared:
-        return wanted
-    if (declared[name].detector, declared[name].detector_model) != (detector, detector_model):
-        raise RequestError(
-            f"`config_name` must not be {name!r}, TFDS's own, with another detector. "
-            f"Received: detector {detector!r}."
-        )
-    return declared[name]
+        raise RequestError(f"`beam_pipeline_options`: {error}") from error
 
 
 def _read_report(builder) -> dict[str, Any]:
@@ -200,17 +156,3 @@ def _writing_to(folder, title: str) -> Iterator[None]:
             raise
         reason = " ".join(str(error).split())
         raise OSError(f"{title}: cannot be written to {folder} ({reason}).") from error
-
-
-@contextlib.contextmanager
-def _quiet_tfds() -> Iterator[None]:
-    """Keeps TFDS's many bars, its talk of downloads and its hints off the terminal; ours stay."""
-    verbosity = logging.get_verbosity()
-    logging.set_verbosity(logging.ERROR)
-    tfds.disable_progress_bar()
-    try:
-        with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
-            yield
-    finally:
-        tfds.enable_progress_bar()
-        logging.set_verbosity(verbosity)

@@ -16,10 +16,11 @@ class Builder(PhotoDatasetBuilder):
     )
     BUILDER_CONFIGS = [PhotoConfig(name="default")]  # noqa: RUF012  (TFDS's own way to declare it)
 
-    def frames(self, manual_dir):
+    NAMED_BY_USER = True
+
+    def delivery(self, manual_dir):
         """See base class."""
-        labels = read_labels(manual_dir)
-        return labels.frames, labels.action_units, labels.expressions
+        return read_labels(manual_dir)
 
     def source_digest(self, manual_dir):
         """See base class."""

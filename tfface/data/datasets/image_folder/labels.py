@@ -13,37 +13,20 @@ from pathlib import Path
 
 import numpy as np
 
-from tfface.data.datasets.frames import Frame
+from tfface.data.datasets.frames import Delivery, Frame
+from tfface.data.datasets.problems import Problems
 from tfface.data.schema import N_LANDMARKS
 
 LABELS_NAME = "labels.csv"
 
 OWN_SPLITS = ("train", "validation", "test")
 
-# A file with a systematic mistake has one on every line; nobody reads thousands of them.
-_MAX_PROBLEMS = 20
-
 _AU_COLUMN = re.compile(r"AU(\d{1,2})_([cr])")
 
 _LANDMARK_COLUMNS = [[f"{axis}_{index}" for axis in "xy"] for index in range(N_LANDMARKS)]
 
 
-@dataclasses.dataclass(frozen=True)
-class Labels:
-    """What a labels.csv says.
-
-    Attributes:
-        frames: One for each row, in the file's order.
-        action_units: The AUs of the header, ascending; the order of `Frame.au`.
-        expressions: The names that occur, in lower case and alphabetical order; the class ids.
-    """
-
-    frames: list[Frame]
-    action_units: tuple[int, ...]
-    expressions: tuple[str, ...]
-
-
-def read_labels(folder: str | os.PathLike) -> Labels:
+def read_labels(folder: str | os.PathLike) -> Delivery:
     """Reads and checks the whole of a folder's labels.csv, without opening a picture.
 
     Columns: `path` (relative to the folder) and `subject`; optional `sequence`, `frame`, `phase`
@@ -60,7 +43,8 @@ def read_labels(folder: str | os.PathLike) -> Labels:
         folder: The folder with labels.csv and the pictures.
 
     Returns:
-        The labels.
+        The frames in the file's order; the AUs of the header, ascending; the expressions' names
+        that occur, in lower case and alphabetical order.
 
     Raises:
         ValueError: With one line for each problem (the first 20), naming file, line, column and
@@ -102,23 +86,23 @@ class _Reader:
 
     def __init__(self, file: Path, header: list[str]):
         self._file = file
-        self._problems: list[str] = []
+        self._problems = Problems(file)
         self._columns = {name: index for index, name in enumerate(header)}
         self._au_columns = self._find_au_columns(header)
         self._check_header(header)
-        self._raise_problems()
+        self._problems.raise_all()
         self._has_landmarks = "x_0" in self._columns
         self._places: dict[str, list[tuple[int, str]]] = collections.defaultdict(list)
         self._split_of: dict[str, tuple[str, int]] = {}
         self._positions: collections.Counter = collections.Counter()
 
-    def read(self, rows: list[tuple[int, list[str]]]) -> Labels:
+    def read(self, rows: list[tuple[int, list[str]]]) -> Delivery:
         action_units = tuple(sorted({number for number, _ in self._au_columns}))
         names = []
         frames = []
         for line, cells in rows:
             if len(cells) != len(self._columns):
-                self._problem(
+                self._problems.add(
                     f"line {line}: must have {len(self._columns)} cells, as the header. "
                     f"Received: {len(cells)}."
                 )
@@ -126,14 +110,14 @@ class _Reader:
             frame, name = self._frame(line, cells, action_units)
             frames.append(frame)
             names.append(name)
-        self._raise_problems()
+        self._problems.raise_all()
         expressions = tuple(sorted(set(names) - {""}))
         ids = {"": -1, **{name: index for index, name in enumerate(expressions)}}
         frames = [
             dataclasses.replace(frame, expression=ids[name])
             for frame, name in zip(frames, names, strict=True)
         ]
-        return Labels(frames, action_units, expressions)
+        return Delivery(frames, action_units, expressions)
 
     def _find_au_columns(self, header: list[str]) -> dict[tuple[int, str], int]:
         columns: dict[tuple[int, str], int] = {}
@@ -141,28 +125,32 @@ class _Reader:
             if match := _AU_COLUMN.fullmatch(name):
                 key = int(match[1]), match[2]
                 if key in columns and header[columns[key]] != name:
-                    self._problem(
+                    self._problems.add(
                         f"header: columns {header[columns[key]]} and {name} are the same."
                     )
                 columns[key] = index
             elif _AU_COLUMN.fullmatch(name.upper().replace("_C", "_c").replace("_R", "_r")):
                 # Labels that are passed over in silence would be missed much later.
-                self._problem(f"header: column must be AU<number>_c or _r. Received: {name!r}.")
+                self._problems.add(
+                    f"header: column must be AU<number>_c or _r. Received: {name!r}."
+                )
         return columns
 
     def _check_header(self, header: list[str]) -> None:
         for name, count in collections.Counter(header).items():
             if count > 1:
-                self._problem(f"header: column {name!r} must stand once. Received: {count} times.")
+                self._problems.add(
+                    f"header: column {name!r} must stand once. Received: {count} times."
+                )
         for name in ("path", "subject"):
             if name not in self._columns:
-                self._problem(
+                self._problems.add(
                     f"header: column {name!r} is missing. Received: {_shortened(header)}."
                 )
         landmark_columns = [name for pair in _LANDMARK_COLUMNS for name in pair]
         missing = [name for name in landmark_columns if name not in self._columns]
         if 0 < len(missing) < len(landmark_columns):
-            self._problem(
+            self._problems.add(
                 "header: landmarks need all of x_0 ... x_67 and y_0 ... y_67. "
                 f"Missing: {_shortened(missing)}."
             )
@@ -175,7 +163,7 @@ class _Reader:
         path = path and os.path.normpath(path)  # "./a.png" is "a.png", and must not stand twice
         subject = self._cell(cells, "subject")
         if not subject:
-            self._problem(f"line {line}, column subject: must not be empty.")
+            self._problems.add(f"line {line}, column subject: must not be empty.")
         landmarks = self._landmarks(line, cells)
         key = self._check_path(line, path, subject, landmarks is not None)
         sequence = self._cell(cells, "sequence") or path
@@ -198,16 +186,16 @@ class _Reader:
         """Checks that the picture is there and named once a person; gives the frame's key."""
         where = f"line {line}, column path"
         if not path or Path(path).is_absolute() or ".." in Path(path).parts:
-            self._problem(
+            self._problems.add(
                 f"{where}: must be a path inside {self._file.parent}. Received: {path!r}."
             )
         elif not os.path.isfile(self._file.parent / path):  # false for too long a name as well
-            self._problem(f"{where}: must be a file. Received: {path!r}, which is not there.")
+            self._problems.add(f"{where}: must be a file. Received: {path!r}, which is not there.")
         earlier = self._places[path]
         for other_line, other_subject in earlier:
             # One photo may show two people, but only landmarks can tell which face is whose.
             if other_subject == subject or not has_landmarks:
-                self._problem(
+                self._problems.add(
                     f"{where}: must stand once, or once a subject with landmarks. "
                     f"Received: {path!r}, also on line {other_line}."
                 )
@@ -254,7 +242,7 @@ class _Reader:
             self._positions[subject, sequence] += 1
             return position
         if not re.fullmatch(r"\d{1,9}", text):
-            self._problem(
+            self._problems.add(
                 f"line {line}, column frame: must be a whole number from 0. Received: {text!r}."
             )
             return 0
@@ -265,14 +253,14 @@ class _Reader:
             return None
         split = self._cell(cells, "split")
         if split not in OWN_SPLITS:
-            self._problem(
+            self._problems.add(
                 f"line {line}, column split: must be one of {', '.join(OWN_SPLITS)}. "
                 f"Received: {split!r}."
             )
             return split
         other, other_line = self._split_of.setdefault(subject, (split, line))
         if other != split:
-            self._problem(
+            self._problems.add(
                 f"line {line}, column split: a subject must stand in one split. "
                 f"Received: {subject!r} in {split!r}, and on line {other_line} in {other!r}."
             )
@@ -293,20 +281,9 @@ class _Reader:
         except ValueError:
             value = math.nan
         if not holds(value):
-            self._problem(f"line {line}, column {column}: must be {rule}. Received: {text!r}.")
+            self._problems.add(f"line {line}, column {column}: must be {rule}. Received: {text!r}.")
             return math.nan
         return value
-
-    def _problem(self, text: str) -> None:
-        self._problems.append(f"{self._file}: {text}")
-
-    def _raise_problems(self) -> None:
-        if not self._problems:
-            return
-        lines = self._problems[:_MAX_PROBLEMS]
-        if len(self._problems) > len(lines):
-            lines.append(f"{self._file}: and {len(self._problems) - len(lines)} problems more.")
-        raise ValueError("\n".join(lines))
 
 
 def _shortened(names: list[str], most: int = 8) -> str:
