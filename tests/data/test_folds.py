@@ -3,7 +3,13 @@ from types import SimpleNamespace
 import pytest
 
 from tfface.data import folds
-from tfface.data.folds import BP4D_PARTS, DISFA_PARTS, Fold
+from tfface.data.folds import (
+    BP4D_DEVELOPMENT,
+    BP4D_PARTS,
+    BP4D_TRAINING,
+    DISFA_PARTS,
+    Fold,
+)
 
 
 def source_of(subjects):
@@ -36,6 +42,76 @@ def test_published_parts_hold_every_subject_once(parts, sizes, universe):
     names = [name for part in parts for name in part]
     assert len(names) == len(set(names))
     assert set(names) == universe
+
+
+# Read again from the design's page of facts, where they stand as published with JAA-Net: letter,
+# then the numbers of each part.
+@pytest.mark.parametrize(
+    ("part", "expected"),
+    [
+        (BP4D_PARTS[0], "F 1 2 8 9 10 16 18 23 M 1 4 7 8 12 14"),
+        (BP4D_PARTS[1], "F 3 5 11 13 20 22 M 2 5 10 11 13 16 17 18"),
+        (BP4D_PARTS[2], "F 4 6 7 12 14 15 17 19 21 M 3 6 9 15"),
+        (DISFA_PARTS[0], "SN 1 2 9 10 16 26 27 30 32"),
+        (DISFA_PARTS[1], "SN 6 11 12 13 18 21 24 28 31"),
+        (DISFA_PARTS[2], "SN 3 4 5 7 8 17 23 25 29"),
+    ],
+)
+def test_published_parts_are_the_published_ones(part, expected):
+    letter, names = "", []
+    for word in expected.split():
+        if word.isdecimal():
+            names.append(f"{letter}{int(word):03}")
+        else:
+            letter = word
+    assert part == tuple(names)
+
+
+def test_the_development_partition_of_bp4d_deals_odd_and_even_numbers():
+    # FERA 2015 trains on 21 of the 41 subjects and develops on 20.
+    assert (len(BP4D_TRAINING), len(BP4D_DEVELOPMENT)) == (21, 20)
+    assert all(int(name[1:]) % 2 == 1 for name in BP4D_TRAINING)
+    everyone = sorted(name for part in BP4D_PARTS for name in part)
+    assert sorted(BP4D_TRAINING + BP4D_DEVELOPMENT) == everyone
+    fold = folds.make_fold(one_split_a_subject(everyone), "bp4d_development", 0)
+    assert fold.train == tuple(f"subject_{name}" for name in sorted(BP4D_TRAINING))
+    assert fold.validation == ()
+    assert fold.test == tuple(f"subject_{name}" for name in sorted(BP4D_DEVELOPMENT))
+
+
+# Every protocol of the five papers, on the subjects of the set that it is for.
+BP4D_SUBJECTS = [name for part in BP4D_PARTS for name in part]
+DISFA_SUBJECTS = [name for part in DISFA_PARTS for name in part]
+CK_PLUS_SUBJECTS = [f"S{number:03}" for number in range(5, 128)]
+OULU_SUBJECTS = [f"P{number:03}" for number in range(1, 81)]
+
+
+@pytest.mark.parametrize(
+    ("protocol", "subjects", "count"),
+    [
+        ("bp4d_3fold", BP4D_SUBJECTS, 3),
+        ("bp4d_development", BP4D_SUBJECTS, 1),
+        ("shares:0.6-0.2-0.2", BP4D_SUBJECTS, 3),
+        ("disfa_3fold", DISFA_SUBJECTS, 3),
+        ("kfold:10", CK_PLUS_SUBJECTS, 10),
+        ("kfold:5", CK_PLUS_SUBJECTS, 5),
+        ("kfold:10", OULU_SUBJECTS, 10),
+        ("kfold:5", OULU_SUBJECTS, 5),
+    ],
+)
+def test_nobody_stands_in_two_parts_of_a_protocol(protocol, subjects, count):
+    source = one_split_a_subject(subjects)
+    tested = []
+    for index in range(count):
+        fold = folds.make_fold(source, protocol, index)
+        parts = [
+            {name for split in part for name in source.subjects[split]}
+            for part in (fold.train, fold.validation, fold.test)
+        ]
+        assert sum(len(part) for part in parts) == len(set.union(*parts)) == len(subjects)
+        tested += parts[2]
+    if count > 1 and not protocol.startswith("shares"):
+        assert sorted(tested) == sorted(subjects)  # each tests once
 
 
 def test_three_fold_tests_each_part_once():
@@ -167,7 +243,14 @@ def test_no_such_fold(protocol, index):
 
 @pytest.mark.parametrize(
     ("protocol", "count"),
-    [("bp4d_3fold", 3), ("disfa_3fold", 3), ("kfold:2", 2), ("kfold:10", 10), ("own", 1)],
+    [
+        ("bp4d_3fold", 3),
+        ("bp4d_development", 1),
+        ("disfa_3fold", 3),
+        ("kfold:2", 2),
+        ("kfold:10", 10),
+        ("own", 1),
+    ],
 )
 def test_how_many_folds_a_protocol_has(protocol, count):
     assert folds.fold_count(protocol) == count

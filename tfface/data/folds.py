@@ -4,6 +4,8 @@ A protocol is named by a string, so that a config can hold it:
 
 - `bp4d_3fold`, `disfa_3fold`: the published parts, three folds; fold i tests part i + 1 and trains
   on the other two.
+- `bp4d_development`: one fold; trains on the training subjects of the FERA 2015 challenge and tests
+  its development subjects.
 - `kfold:K`: subjects sorted by ID and dealt in turn into K groups; fold i tests group i.
 - `shares:0.6-0.2-0.2`: shares of the subjects for train, validation and test; fold i is the i-th
   random draw, for any i.
@@ -39,11 +41,28 @@ DISFA_PARTS = tuple(
 )
 """The 27 subjects of DISFA in the three parts published with JAA-Net."""
 
-_PUBLISHED_PARTS = {"bp4d_3fold": BP4D_PARTS, "disfa_3fold": DISFA_PARTS}
+BP4D_TRAINING, BP4D_DEVELOPMENT = (
+    tuple(part.split())
+    for part in (
+        "F001 F003 F005 F007 F009 F011 F013 F015 F017 F019 F021 F023 "
+        "M001 M003 M005 M007 M009 M011 M013 M015 M017",
+        "F002 F004 F006 F008 F010 F012 F014 F016 F018 F020 F022 "
+        "M002 M004 M006 M008 M010 M012 M014 M016 M018",
+    )
+)
+"""BP4D's subjects in the training and the development part of FERA 2015 (Valstar et al.).
+
+The recognition paper takes its training/development split from Han et al., 2018, and names no
+subjects; that this one is meant, the challenge's own, is a choice. The subjects are those that
+OpenFace's scripts for the challenge list.
+"""
 
 OWN_SPLITS = ("train", "validation", "test")
 
-_PROTOCOLS = "'bp4d_3fold', 'disfa_3fold', 'kfold:K', 'shares:TRAIN-VALIDATION-TEST' or 'own'"
+_PROTOCOLS = (
+    "'bp4d_3fold', 'bp4d_development', 'disfa_3fold', 'kfold:K', "
+    "'shares:TRAIN-VALIDATION-TEST' or 'own'"
+)
 
 
 @dataclass(frozen=True)
@@ -115,6 +134,14 @@ def _leave_one_out(parts: Sequence[Sequence[str]]) -> tuple[Fold, ...]:
         )
         for i, tested in enumerate(parts)
     )
+
+
+_PUBLISHED = {
+    "bp4d_3fold": three_fold(BP4D_PARTS),
+    "bp4d_development": (Fold(BP4D_TRAINING, (), BP4D_DEVELOPMENT),),
+    "disfa_3fold": three_fold(DISFA_PARTS),
+}
+"""The folds of subjects of each published protocol."""
 
 
 def shares(groups: Sequence[str], parts: Sequence[float], seed: int = 0) -> Fold:
@@ -197,8 +224,8 @@ def make_fold(source, protocol: str, index: int) -> Fold:
     name, _, argument = protocol.partition(":")
     if protocol == "own":
         folds = [_own_splits(source.subjects)]
-    elif protocol in _PUBLISHED_PARTS:
-        folds = _published(_PUBLISHED_PARTS[protocol], source.subjects, protocol)
+    elif protocol in _PUBLISHED:
+        folds = _published(_PUBLISHED[protocol], source.subjects, protocol)
     elif name == "kfold" and argument.isdecimal():
         split_of = _split_of_first_subject(source.subjects, protocol)
         folds = [
@@ -233,8 +260,8 @@ def fold_count(protocol: str) -> int:
     name, _, argument = protocol.partition(":")
     if protocol == "own":
         return 1
-    if protocol in _PUBLISHED_PARTS:
-        return len(_PUBLISHED_PARTS[protocol])
+    if protocol in _PUBLISHED:
+        return len(_PUBLISHED[protocol])
     if name == "kfold" and argument.isdecimal() and int(argument) >= 2:
         return int(argument)
     if name == "shares":
@@ -255,10 +282,10 @@ def _own_splits(subjects: Mapping[str, Sequence[str]]) -> Fold:
 
 
 def _published(
-    parts: Sequence[Sequence[str]], subjects: Mapping[str, Sequence[str]], protocol: str
+    folds: Sequence[Fold], subjects: Mapping[str, Sequence[str]], protocol: str
 ) -> list[Fold]:
-    """Maps published parts onto splits; the set must hold exactly the published subjects."""
-    expected = {subject for part in parts for subject in part}
+    """Maps published folds onto splits; the set must hold exactly the published subjects."""
+    expected = {subject for fold in folds for subject in (*fold.train, *fold.test)}
     found = {subject for names in subjects.values() for subject in names}
     if expected != found:
         raise ValueError(
@@ -269,7 +296,7 @@ def _published(
     def splits_of(part: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(sorted(split for split, names in subjects.items() if set(names) & set(part)))
 
-    return [fold.map(splits_of) for fold in three_fold(parts)]
+    return [fold.map(splits_of) for fold in folds]
 
 
 def _split_of_first_subject(subjects: Mapping[str, Sequence[str]], protocol: str) -> dict[str, str]:
