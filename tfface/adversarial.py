@@ -36,7 +36,7 @@ class AdversarialModel(keras.Model):
         players: The networks that learn, by name, such as `{"generator": ..., "discriminator":
             ...}`. Each becomes an attribute of that name.
         tracked: Names of the figures that `train_step` reports through `track`; each is averaged
-            over an epoch.
+            over an epoch. The first is the loss that tells whether training still gets on.
         turns: Who learns in which step: one tuple of players' names for each step of a cycle that
             repeats. `[("generator",), ("generator", "discriminator")]` makes
             `due("discriminator")` true in every second step. None lets all learn in every step.

@@ -9,7 +9,15 @@ from typing import Literal
 
 import jsonargparse
 import tensorflow as tf
-from jsonargparse.typing import NonNegativeInt, PositiveFloat, PositiveInt, restricted_number_type
+from jsonargparse.typing import (
+    ClosedUnitInterval,
+    NonNegativeFloat,
+    NonNegativeInt,
+    OpenUnitInterval,
+    PositiveFloat,
+    PositiveInt,
+    restricted_number_type,
+)
 
 Seed = restricted_number_type("Seed", int, [(">=", 0), ("<", 2**31)], docstring="A 31-bit number")
 
@@ -77,7 +85,21 @@ class OptimizerConfig:
     batch_size: PositiveInt = 8
     """Faces in a (global) batch."""
     learning_rate: PositiveFloat = 1e-4
-    """Step size of Adam."""
+    """Learning rate of the first epoch."""
+    optimizer: Literal["adam", "sgd"] = "adam"
+    """sgd is stochastic gradient descent with momentum."""
+    momentum: ClosedUnitInterval = 0.9
+    """Of sgd."""
+    weight_decay: NonNegativeFloat = 0.0
+    """Share of each weight that a step takes away, times the learning rate."""
+    decay: OpenUnitInterval = 0.1
+    """What the learning rate is multiplied by, where one of the next two says when."""
+    decay_every: PositiveInt | None = None
+    """Epochs after which the learning rate falls, again and again."""
+    decay_stalled: PositiveInt | None = None
+    """Epochs without a lower training loss after which the learning rate falls."""
+    least_rate: NonNegativeFloat = 0.0
+    """What the learning rate does not fall below."""
 
 
 class Parser(jsonargparse.ArgumentParser):

@@ -15,6 +15,7 @@ load_tensorflow(wake=False)  # before the imports below load it with all that it
 import keras
 from configuration import DataConfig, OptimizerConfig, RunConfig, UsageError, asked, main
 from jsonargparse.typing import ClosedUnitInterval, OpenUnitInterval
+from optimizers import make_optimizer
 from run import Run, load_network, whole_plan
 
 from tfface.backbones import feature_extractor
@@ -149,9 +150,7 @@ def train_classifier(run, source, fold, transform):
     with run.scope("classifier"):
         classifier = asked(ActionUnitClassifier, source.action_units, SIZE, **config.classifier)
         training = ActionUnitTraining(classifier, weights)
-        training.compile(
-            {"classifier": keras.optimizers.Adam(chosen.learning_rate)}, **run.switches()
-        )
+        training.compile({"classifier": make_optimizer(chosen)}, **run.switches())
     stream = partial(_stream, run, source, train, plan, transform)
     run.fit("classifier", training, stream, plan)
     run.save(classifier, "classifier")

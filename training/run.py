@@ -9,6 +9,7 @@ ends with the very weights that it would have had without the stop.
 import csv
 import hashlib
 import json
+import math
 import platform
 import sys
 import tempfile
@@ -21,6 +22,7 @@ import tensorflow as tf
 import yaml
 from configuration import RunError, UsageError, asked
 from devices import is_chief, make_strategy, wait_for_all
+from optimizers import falls, learning_rate, make_optimizer
 
 from tfface.atomic import written_aside
 from tfface.data.folds import make_fold
@@ -103,18 +105,17 @@ class Run:
         return finished
 
     def optimizers(self, averaged, *others):
-        """Adam for every player, at the config's rate.
+        """An optimizer for every player, as `training` says.
 
         Args:
             averaged: Name of the player of whose weights a moving average is kept, if the config
                 gives its momentum (`average`).
             others: Names of the other players.
         """
-        rate, average = self.config.training.learning_rate, self.config.average
-        keeps = {"use_ema": average is not None, "ema_momentum": average or 0.0}
+        plan = self.config.training
         return {
-            averaged: keras.optimizers.Adam(rate, **keeps),
-            **{name: keras.optimizers.Adam(rate) for name in others},
+            averaged: make_optimizer(plan, self.config.average),
+            **{name: make_optimizer(plan) for name in others},
         }
 
     def switches(self):
@@ -354,6 +355,7 @@ class _Bookkeeper(keras.callbacks.Callback):
     def __init__(self, run, stage, model, plan, samples):
         super().__init__()
         self.run, self.stage, self.plan, self.samples = run, stage, plan, samples
+        self.watched, self.losses = model.trackers[0].name, []
         self.checkpoint = model.checkpoint()
         folder = run.folder / "checkpoints" / stage
         if not run.is_chief:  # Every worker must save, the chief's files alone count.
@@ -368,10 +370,19 @@ class _Bookkeeper(keras.callbacks.Callback):
             return 0
         self.checkpoint.restore(self.latest).assert_existing_objects_matched()
         step = int(keras.ops.convert_to_numpy(self.checkpoint.step))
-        return step // self.plan.steps_per_epoch
+        epochs = step // self.plan.steps_per_epoch
+        rows = [row for row in read_history(self.run.folder) if row["stage"] == self.stage]
+        self.losses = [
+            float(row.get(self.watched) or "nan") for row in rows if int(row["epoch"]) <= epochs
+        ]
+        return epochs
 
     def on_epoch_begin(self, epoch, logs=None):
         self.begun = time.time()
+        if falls(self.plan):
+            rate = learning_rate(self.plan, self.losses)
+            for optimizer in self.model.optimizers.values():
+                optimizer.learning_rate = rate
 
     def on_epoch_end(self, epoch, logs=None):
         figures = {name: float(value) for name, value in (logs or {}).items()}
@@ -385,6 +396,7 @@ class _Bookkeeper(keras.callbacks.Callback):
         if not sys.stdout.isatty():
             text = "  ".join(f"{name} {value:.4g}" for name, value in figures.items())
             self.run.say(f"{self.stage} {epoch + 1}/{self.plan.epochs}  {seconds:.0f} s  {text}")
+        self.losses.append(figures.get(self.watched, math.nan))
         if self.run.is_chief:
             self._write_history(epoch + 1, seconds, figures)
             if self.samples is not None:

@@ -159,6 +159,63 @@ def peak_pairs(source, splits, probabilities, share=0.1, threshold=None, seed=0,
     )
 
 
+def labeled_faces(source, splits, classes=None):
+    """Every labeled face with itself: what a classifier learns from that is to pick peaks.
+
+    Args:
+        source: The data set.
+        splits: Its splits.
+        classes: As in `sequence_pairs`.
+
+    Returns:
+        FacePairs.
+
+    Raises:
+        ValueError: If a class is not one of the source's, or no face is labeled.
+    """
+    classes = _checked_classes(source, classes)
+    labels = _labels(source, source.values(splits, ["expression"])["expression"], classes)
+    rows = np.flatnonzero(labels >= 0)
+    if not len(rows):
+        raise ValueError(
+            f"`splits` must hold labeled faces. Received: none of {', '.join(classes)}"
+        )
+    return FacePairs(source, tuple(splits), classes, rows, rows, labels[rows])
+
+
+def with_peaks_of(pairs, splits, seed=0):
+    """Each labeled face of other splits beside a peak of its class from `pairs`.
+
+    So a set without pairs is tested: on every face, none left out for being a peak.
+
+    Args:
+        pairs: FacePairs of the training faces, whose peaks were picked.
+        splits: Splits of the faces to test.
+        seed: Which peak each face stands beside.
+
+    Returns:
+        FacePairs.
+
+    Raises:
+        ValueError: If no face is labeled.
+    """
+    faces = labeled_faces(pairs.source, splits, pairs.classes)
+    rng = np.random.default_rng(seed)
+    peak = np.zeros_like(faces.peak)
+    for number in np.unique(faces.label):
+        of_class = faces.label == number
+        peak[of_class] = rng.choice(np.unique(pairs.peak[pairs.label == number]), of_class.sum())
+    before = pairs.source.count(pairs.splits)
+    return FacePairs(
+        pairs.source,
+        (*pairs.splits, *faces.splits),
+        faces.classes,
+        before + faces.weak,
+        peak,
+        faces.label,
+    )
+
+
 def _sequences(values):
     """Rows of each sequence, by frame."""
     order = np.lexsort((values["frame"], values["sequence"], values["subject"]))

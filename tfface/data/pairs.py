@@ -7,7 +7,7 @@ streams: shuffled pairs, shuffled single faces, pairs in order. The shuffled one
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import tensorflow as tf
@@ -57,6 +57,17 @@ class FacePairs:
 
     def __len__(self):
         return len(self.weak)
+
+    def take(self, positions):
+        """The pairs at some ascending positions."""
+        neutral = None if self.neutral is None else self.neutral[positions]
+        return replace(
+            self,
+            weak=self.weak[positions],
+            peak=self.peak[positions],
+            label=self.label[positions],
+            neutral=neutral,
+        )
 
     def pairs(self, batch_size, size, seed, start_step=0, cache=True):
         """Endless shuffled batches of `image`, weak beside peak in channels, and `label`."""

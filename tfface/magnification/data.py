@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfface.data.augmentation import random_crop, random_flip
-from tfface.data.pipeline import transformed
+from tfface.data.pipeline import chosen_records, transformed
 
 PRETRAINING_FACES = ("peak", "all")
 
@@ -97,10 +97,9 @@ def evaluation_batches(pairs, *, batch_size, size=144, crop=128):
         ValueError: If the crop does not fit.
     """
     _check_crop(size, crop)
-    edge = (size - crop) // 2
 
     def finished(batch, seed):
-        inside = batch["image"][:, edge : edge + crop, edge : edge + crop]
+        inside = _center(batch["image"], crop)
         names = ("weak", "peak", "neutral")[: inside.shape[-1] // 3]
         faces = tf.split(inside, len(names), axis=-1)
         return {**dict(zip(names, faces, strict=True)), "label": batch["label"]}
@@ -108,6 +107,34 @@ def evaluation_batches(pairs, *, batch_size, size=144, crop=128):
     batches = transformed(pairs.ordered(batch_size, size), finished, seed=0)
     # Keras warns of data that ends before it was told to.
     return batches.apply(tf.data.experimental.assert_cardinality(-(-len(pairs) // batch_size)))
+
+
+def evaluation_faces(source, splits, *, batch_size, size=144, crop=128):
+    """All faces of some splits once, in order, each cropped at its center.
+
+    Args:
+        source: The data set.
+        splits: Its splits.
+        batch_size: Faces in a batch; the last one may be smaller.
+        size: As in `training_batches`.
+        crop: As in `training_batches`.
+
+    Returns:
+        Finite dataset of (b, crop, crop, 3) float32 in [0, 1].
+
+    Raises:
+        ValueError: If the crop does not fit.
+    """
+    _check_crop(size, crop)
+    records = chosen_records(source, splits, np.arange(source.count(splits)), size)
+    return transformed(
+        records.batch(batch_size), lambda batch, seed: _center(batch["image"], crop), seed=0
+    )
+
+
+def _center(images, crop):
+    edge = (images.shape[1] - crop) // 2
+    return images[:, edge : edge + crop, edge : edge + crop]
 
 
 def _cut(streams, size, crop, flip, seed, start_step, named):

@@ -230,7 +230,9 @@ class GroupGAN(AdversarialModel):
         players = {name: networks[name] for name in MODES[mode]} or {"classifier": classifier}
         super().__init__(
             players,
-            tracked=(
+            tracked=("class_loss",)
+            if mode == "cnn"
+            else (
                 "content_loss",
                 "class_loss",
                 "real_loss",
