@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import numpy as np
+
 from tfface.commands.detecting import add_detector_options, check_detector_options
 from tfface.commands.startup import CommandError, load_tensorflow
 
@@ -123,20 +125,19 @@ def _prepare(args):
 
 def _draw(report):
     """Bar charts of a report's labels beside it, unless they are there."""
-    from tfface.plots.bars import paired_bars
+    from tfface.plots.bars import label_distribution, paired_bars
 
     folder, title = Path(report["directory"]), f"{report['dataset']}/{report['config']}"
-    units = report["action_units"]
-    picture = folder / "action_units.png"
+    units, picture = report["action_units"], folder / "action_units.png"
     if units and not picture.exists():
-        kinds = ("present", "absent", "unknown")
-        counts = {kind: [unit[kind] for unit in units.values()] for kind in kinds}
-        shown = {kind: values for kind, values in counts.items() if any(values)}
-        names = [f"AU{number}" for number in units]
-        paired_bars(names, shown, picture, title, "faces")
-    classes = report["expressions"]
+        labels = [
+            np.repeat([1, 0, np.nan], [unit["present"], unit["absent"], unit["unknown"]])
+            for unit in units.values()
+        ]
+        label_distribution({title: np.stack(labels, axis=1)}, list(units), picture)
+    classes = {name: count for name, count in report["expressions"].items() if count}
     picture = folder / "expressions.png"
-    if len(classes) > 1 and not picture.exists():
+    if len(report["expressions"]) > 1 and not picture.exists():
         paired_bars(list(classes), {"faces": list(classes.values())}, picture, title, "faces")
 
 

@@ -196,7 +196,6 @@ class PhotoDatasetBuilder(FaceDatasetBuilder, skip_registration=True):
         self._report.entries.update(
             source=str(manual_dir.resolve()),
             source_digest=self.source_digest(manual_dir),
-            detector=self.builder_config.detector,
             frames=len(delivered.frames),
             without_face=store.without_face,
             without_labels=dict(delivered.without_labels),
@@ -223,6 +222,7 @@ class PhotoDatasetBuilder(FaceDatasetBuilder, skip_registration=True):
 
     def _align(self, frames: Sequence[Frame], store: FaceStore) -> None:
         config = self.builder_config
+        self._report.entries["detector"] = config.detector
         make_detector = functools.partial(create_detector, config.detector, config.detector_model)
         if self._beam and any(self._beam):
             from tfface.data.datasets.spreading import align_frames_on_beam

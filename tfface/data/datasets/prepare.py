@@ -84,7 +84,7 @@ def prepare(
         flush=True,
     )
     if report.get("missing"):
-        print(f"{title}: {len(report['missing'])} things missing, see `missing` in the report")
+        print(f"{title}: the set is not whole, see `missing` in the report", flush=True)
     return {**report, "directory": str(builder.data_path)}
 
 

@@ -23,6 +23,10 @@ class Problems:
         """Takes in one problem: what must hold, and what was received."""
         self._lines.append(f"{place or self._place}: {text}")
 
+    def include(self, error: ValueError) -> None:
+        """Takes in the lines of an error that names its place itself."""
+        self._lines += str(error).splitlines()
+
     def raise_all(self) -> None:
         """Raises a ValueError with a line for each problem (the first 20), if there is any."""
         if not self._lines:

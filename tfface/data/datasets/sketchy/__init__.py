@@ -1,0 +1,1 @@
+"""Sketches of the Sketchy Database beside destroyed copies, as a TFDS data set."""

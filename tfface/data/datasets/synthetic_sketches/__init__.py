@@ -1,0 +1,1 @@
+"""Drawn objects, whole and destroyed, as a TFDS data set."""
