@@ -74,46 +74,51 @@ SKETCH_CLASSES = tuple(_OBJECTS)
 """The objects drawn, in the order of their class IDs."""
 
 
-def draw_sketches(count, size=144, seed=0):
-    """Draws objects in black lines on white, each by an unsteady hand.
+def draw_sketch(label, size=144, seed=0):
+    """Draws an object in black lines on white, by an unsteady hand.
 
-    Classes take turns, so that any `count` from the number of classes on has all of them. Place,
-    size, proportions, slant and each point of a stroke vary.
+    Place, size, proportions, slant and each point of a stroke vary.
 
     Args:
-        count: Number of sketches.
-        size: Side of the pictures in pixels, at least 16.
-        seed: Which draw; a sketch depends on it and on its own position alone.
+        label: Class ID, a position in `SKETCH_CLASSES`.
+        size: Side of the picture in pixels, at least 16.
+        seed: Which draw: a number from 0, or several.
 
     Returns:
-        images (count, size, size, 3) uint8 and labels (count,) int64, positions in
-        `SKETCH_CLASSES`.
+        (size, size, 3) uint8.
 
     Raises:
-        ValueError: If `count` is below 1 or `size` below 16.
+        ValueError: If there is no such class or `size` is below 16.
     """
-    if count < 1:
-        raise ValueError(f"`count` must be at least 1. Received: {count}")
+    if not 0 <= label < len(SKETCH_CLASSES):
+        raise ValueError(f"`label` must be from 0 to {len(SKETCH_CLASSES) - 1}. Received: {label}")
     if size < 16:
         raise ValueError(f"`size` must be at least 16. Received: {size}")
-    labels = np.arange(count) % len(SKETCH_CLASSES)
-    images = [
-        _sketch(SKETCH_CLASSES[label], size, np.random.default_rng((seed, position)))
-        for position, label in enumerate(labels)
-    ]
-    return np.stack(images), labels
+    rng = np.random.default_rng(seed)
+    image = np.full((size, size, 3), 255, np.uint8)
+    slant = rng.uniform(-0.15, 0.15)
+    turn = np.array([[np.cos(slant), np.sin(slant)], [-np.sin(slant), np.cos(slant)]])
+    scale, shift = rng.uniform(0.6, 0.8, 2), rng.uniform(-0.15, 0.15, 2)
+    for points in _OBJECTS[SKETCH_CLASSES[label]]():
+        unsteady = points + rng.normal(0, 0.012, points.shape)
+        _stroke(image, unsteady * scale @ turn + shift)
+    return image
 
 
-def slash(images, seed=0, slashes=(4, 8)):
-    """Destroys sketches by straight strokes drawn over them, in the sketches' own black.
+def slash(image, seed=0, slashes=(4, 8)):
+    """Destroys a sketch by straight strokes drawn over it, in a sketch's own black.
+
+    The paper says no more of them than that they are slashes. Choice: their number, place, length
+    (0.3 to 0.9 of the side) and direction vary.
 
     Args:
-        images: (n, size, size, 3) uint8, dark lines on light.
-        seed: Which draw; a picture's slashes depend on it and on its own position alone.
-        slashes: Fewest and most slashes a picture.
+        image: (size, size, 3) uint8, dark lines on light.
+        seed: Which draw: a number from 0, or several. Another one than that of `draw_sketch` is
+            drawn of the same seed.
+        slashes: Fewest and most slashes.
 
     Returns:
-        Destroyed copies, of the same shape.
+        The destroyed copy.
 
     Raises:
         ValueError: If `slashes` are not from 1 up.
@@ -121,25 +126,13 @@ def slash(images, seed=0, slashes=(4, 8)):
     fewest, most = slashes
     if not 1 <= fewest <= most:
         raise ValueError(f"`slashes` must be fewest and most, from 1 up. Received: {slashes}")
-    destroyed = np.array(images)
-    for position, image in enumerate(destroyed):
-        rng = np.random.default_rng((seed, position, 1))
-        for _ in range(rng.integers(fewest, most + 1)):
-            middle, angle = rng.uniform(-0.6, 0.6, 2), rng.uniform(0, np.pi)
-            half = rng.uniform(0.3, 0.9) * np.array([np.cos(angle), np.sin(angle)])
-            _stroke(image, np.stack([middle - half, middle + half]))
+    rng = np.random.default_rng([*np.ravel(seed), 1])
+    destroyed = np.array(image)
+    for _ in range(rng.integers(fewest, most + 1)):
+        middle, angle = rng.uniform(-0.6, 0.6, 2), rng.uniform(0, np.pi)
+        half = rng.uniform(0.3, 0.9) * np.array([np.cos(angle), np.sin(angle)])
+        _stroke(destroyed, np.stack([middle - half, middle + half]))
     return destroyed
-
-
-def _sketch(name, size, rng):
-    image = np.full((size, size, 3), 255, np.uint8)
-    slant = rng.uniform(-0.15, 0.15)
-    turn = np.array([[np.cos(slant), np.sin(slant)], [-np.sin(slant), np.cos(slant)]])
-    scale, shift = rng.uniform(0.6, 0.8, 2), rng.uniform(-0.15, 0.15, 2)
-    for points in _OBJECTS[name]():
-        unsteady = points + rng.normal(0, 0.012, points.shape)
-        _stroke(image, unsteady * scale @ turn + shift)
-    return image
 
 
 def _stroke(image, points):
