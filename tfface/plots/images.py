@@ -124,11 +124,14 @@ def heat_map(image, heat, path, title=None, label="heat", peak=None):
     axes.imshow(overlay, interpolation="nearest")
     axes.set_axis_off()
     axes.set_title(title or "")
-    scale = matplotlib.cm.ScalarMappable(
-        matplotlib.colors.Normalize(0, peak if peak > 0 else 1), _HEAT_COLORS
-    )
-    figure.colorbar(scale, ax=axes, label=label, shrink=0.9)
+    figure.colorbar(heat_scale(peak), ax=axes, label=label, shrink=0.9)
     canvas.write(figure, path)
+
+
+def heat_scale(peak):
+    """The colors of `heat_overlay`, from 0 to the heat drawn hottest, as a color bar takes them."""
+    norm = matplotlib.colors.Normalize(0, peak if peak > 0 else 1)
+    return matplotlib.cm.ScalarMappable(norm, _HEAT_COLORS)
 
 
 def as_rgb(image):
