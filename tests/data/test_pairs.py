@@ -4,17 +4,9 @@ import numpy as np
 import pytest
 
 from tfface.data.pairing import sequence_pairs
-from tfface.data.pairs import FacePairs, ImagePairs
+from tfface.data.pairs import FacePairs
 
 SIZE = 200  # as stored, so that pictures are compared exactly
-RNG = np.random.default_rng(0)
-LABEL = np.arange(10) % 2
-IMAGES = ImagePairs(
-    ("a", "b"),
-    RNG.integers(0, 256, (10, 8, 8, 3)).astype(np.uint8),
-    RNG.integers(0, 256, (10, 8, 8, 3)).astype(np.uint8),
-    LABEL,
-)
 
 
 @pytest.fixture(scope="module")
@@ -85,45 +77,17 @@ def test_single_faces_come_once_each_with_their_labels(
     np.testing.assert_array_equal(batch["label"], read["expression"][rows])
 
 
-@pytest.mark.parametrize("kind", ["memory", "files", "pictures"])
-def test_a_stream_from_a_step_on_is_the_rest_of_the_whole_stream(one_subject, kind):
-    start = 6  # within the second epoch of pairs, of five steps from faces and two of pictures
-    part, size = (IMAGES, 8) if kind == "pictures" else (one_subject, 12)
-    for stream in (part.pairs, lambda *a, **k: part.faces("all", *a, **k)):
-        arguments = dict(cache=kind == "memory")
-        whole = taken(stream(4, size, 7, **arguments), start + 2)
-        later = taken(stream(4, size, 7, start_step=start, **arguments), 2)
-        other = taken(stream(4, size, 8, **arguments), start + 2)
+@both
+def test_a_stream_from_a_step_on_is_the_rest_of_the_whole_stream(one_subject, cache):
+    start = 6  # within the second epoch of pairs, of five steps
+    for stream in (one_subject.pairs, lambda *a, **k: one_subject.faces("all", *a, **k)):
+        whole = taken(stream(4, 12, 7, cache=cache), start + 2)
+        later = taken(stream(4, 12, 7, start_step=start, cache=cache), 2)
+        other = taken(stream(4, 12, 8, cache=cache), start + 2)
         for a, b in zip(whole[start:], later, strict=True):
             np.testing.assert_array_equal(a["image"], b["image"])
             np.testing.assert_array_equal(a["label"], b["label"])
         assert any(np.any(a["image"] != b["image"]) for a, b in zip(whole, other, strict=True))
-
-
-def test_pictures_come_once_an_epoch_and_another_sits_out_each():
-    seen = []
-    for batch in taken(IMAGES.pairs(4, 8, 0), 40):
-        rows = rows_in(batch["image"][..., :3].copy(), IMAGES.weak)
-        np.testing.assert_array_equal(batch["image"][..., 3:], IMAGES.peak[rows])
-        np.testing.assert_array_equal(batch["label"], LABEL[rows])
-        seen.append(rows)
-    epochs = np.reshape(seen, (20, 8))  # two batches of four are an epoch of ten
-    assert all(len(set(epoch)) == 8 for epoch in epochs)
-    assert len({tuple(epoch) for epoch in epochs}) == 20 and set(epochs.ravel()) == set(range(10))
-
-
-def test_single_pictures_and_pictures_in_order():
-    (batch,) = taken(IMAGES.faces("peak", 10, 8, 0), 1)
-    rows = rows_in(batch["image"], IMAGES.peak)
-    assert sorted(rows) == list(range(10))
-    np.testing.assert_array_equal(batch["label"], LABEL[rows])
-    (batch,) = taken(IMAGES.faces("all", 20, 8, 0), 1)
-    rows = np.array(rows_in(batch["image"], np.concatenate([IMAGES.peak, IMAGES.weak])))
-    assert sorted(rows) == list(range(20)) and IMAGES.face_count("all") == 20
-    np.testing.assert_array_equal(batch["label"], LABEL[rows % 10])
-    batches = taken(IMAGES.ordered(6, 8), 3)
-    images = np.concatenate([batch["image"] for batch in batches])
-    np.testing.assert_array_equal(images, np.concatenate([IMAGES.weak, IMAGES.peak], axis=-1))
 
 
 @pytest.mark.parametrize(
@@ -134,15 +98,6 @@ def test_single_pictures_and_pictures_in_order():
             lambda s: FacePairs(s, ["x"], "ab", *map(np.array, ([2, 1], [3, 3], [0, 0]))),
             "`weak` must be ascending rows",
         ),
-        (lambda s: ImagePairs("ab", IMAGES.weak, IMAGES.peak[:3], LABEL), "of one shape. Received"),
-        (lambda s: ImagePairs("ab", IMAGES.weak / 255, IMAGES.peak, LABEL), "must be uint8"),
-        (
-            lambda s: ImagePairs("ab", IMAGES.weak, IMAGES.peak, LABEL[:4]),
-            r"class ID for each of 10 pictures. Received: shape \(4,\)",
-        ),
-        (lambda s: IMAGES.pairs(4, 9, 0), r"`size` must be the pictures' own, \(8, 8\). .* 9"),
-        (lambda s: IMAGES.pairs(4, 8, 0, start_step=-1), "`start_step` must be .* Received: -1"),
-        (lambda s: IMAGES.pairs(11, 8, 0), "`batch_size` must be from 1 to .* 10. Received: 11"),
     ],
 )
 def test_bad_arguments_are_named(sequences_source, call, message):

@@ -1,9 +1,9 @@
 """Weak faces beside their peaks, and the streams of 8-bit batches that systems make batches of.
 
-`FacePairs` are of a data set (`pairing.py` finds them), `ImagePairs` are pictures in memory, such
-as sketches and their destroyed copies. Both have `classes`, a `label` a pair, and the same three
-streams: shuffled pairs, shuffled single faces, pairs in order. The shuffled ones keep the order of
-`pipeline.py`: from any step on they are the rest of the stream from step 0.
+`FacePairs` are of a data set (`pairing.py` finds them) and have three streams: shuffled pairs,
+shuffled single faces, pairs in order. The shuffled ones keep the order of `pipeline.py`: from any
+step on they are the rest of the stream from step 0. What is said of faces holds for any picture:
+destroyed sketches stand beside whole ones in the same way.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import tensorflow as tf
 
-from tfface.data.pipeline import chosen_records, steps_per_epoch, training_records
+from tfface.data.pipeline import chosen_records, training_records
 from tfface.data.source import FaceSource
 
 
@@ -149,96 +149,8 @@ class FacePairs:
         return joined
 
 
-@dataclass(frozen=True)
-class ImagePairs:
-    """Pictures in memory with what they are to become, such as sketches and destroyed copies.
-
-    Args:
-        classes: Names of the classes.
-        weak: (n, size, size, 3) uint8.
-        peak: (n, size, size, 3) uint8.
-        label: (n,) class IDs, positions in `classes`.
-
-    Raises:
-        ValueError: If the pictures are not uint8 of one shape, or the labels not of their number.
-    """
-
-    classes: Sequence[str]
-    weak: np.ndarray
-    peak: np.ndarray
-    label: np.ndarray
-
-    def __post_init__(self):
-        shape = np.shape(self.weak)
-        uint8 = self.weak.dtype == self.peak.dtype == np.uint8
-        if not uint8 or len(shape) != 4 or shape[-1] != 3 or np.shape(self.peak) != shape:
-            raise ValueError(
-                "`weak` and `peak` must be uint8 pictures (n, size, size, 3) of one shape. "
-                f"Received: {self.weak.dtype} {shape} and {self.peak.dtype} {np.shape(self.peak)}"
-            )
-        if np.shape(self.label) != shape[:1]:
-            raise ValueError(
-                f"`label` must have one class ID for each of {shape[0]} pictures. "
-                f"Received: shape {np.shape(self.label)}"
-            )
-
-    def __len__(self):
-        return len(self.weak)
-
-    def pairs(self, batch_size, size, seed, start_step=0, cache=True):
-        """As `FacePairs.pairs`; the pictures are in memory whatever `cache` says."""
-        self._check_size(size)
-        images = np.concatenate([self.weak, self.peak], axis=-1)
-        return _shuffled(images, self.label, batch_size, seed, start_step)
-
-    def faces(self, which, batch_size, size, seed, start_step=0, cache=True):
-        """As `FacePairs.faces`."""
-        self._check_size(size)
-        if which == "peak":
-            return _shuffled(self.peak, self.label, batch_size, seed, start_step)
-        images = np.concatenate([self.peak, self.weak])
-        return _shuffled(images, np.tile(self.label, 2), batch_size, seed, start_step)
-
-    def face_count(self, which):
-        """As `FacePairs.face_count`."""
-        return len(self) * (1 if which == "peak" else 2)
-
-    def ordered(self, batch_size, size):
-        """As `FacePairs.ordered`; nothing is neutral."""
-        self._check_size(size)
-        images = np.concatenate([self.weak, self.peak], axis=-1)
-        batch = {"image": images, "label": self.label.astype(np.int64)}
-        return tf.data.Dataset.from_tensor_slices(batch).batch(batch_size)
-
-    def _check_size(self, size):
-        if self.weak.shape[1:3] != (size, size):
-            raise ValueError(
-                f"`size` must be the pictures' own, {self.weak.shape[1:3]}. Received: {size}"
-            )
-
-
 def _table(rows, values, count):
     """`values` by row, 0 for other rows."""
     table = np.zeros(count, np.int64)
     table[rows] = values
     return tf.constant(table)
-
-
-def _shuffled(images, labels, batch_size, seed, start_step):
-    """Endless batches of pictures in memory; each is a function of the seed and its step alone."""
-    count = len(images)
-    steps = steps_per_epoch(count, batch_size)
-    if start_step < 0:
-        raise ValueError(f"`start_step` must be at least 0. Received: {start_step}")
-    with tf.device("CPU:0"):
-        images, labels = tf.constant(images), tf.constant(labels, tf.int64)
-
-    def batch(step):
-        epoch, within = step // steps, step % steps
-        order = tf.random.experimental.stateless_shuffle(
-            tf.range(count), tf.stack([seed, tf.cast(epoch, tf.int32)])
-        )
-        chosen = tf.slice(order, [tf.cast(within * batch_size, tf.int32)], [batch_size])
-        return {"image": tf.gather(images, chosen), "label": tf.gather(labels, chosen)}
-
-    return tf.data.Dataset.range(start_step, tf.int64.max).map(batch)

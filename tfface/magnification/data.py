@@ -21,7 +21,7 @@ def training_batches(
     parts, such as CK+ and Oulu-CASIA, share each batch by their numbers of pairs.
 
     Args:
-        parts: FacePairs or ImagePairs of the same classes.
+        parts: FacePairs of the same classes.
         batch_size: Pairs in a (global) batch.
         seed: What all order and all draws depend on.
         size: Side in pixels that faces are resized to.
@@ -84,7 +84,7 @@ def evaluation_batches(pairs, *, batch_size, size=144, crop=128):
     """All pairs once, in order, each cropped at its center.
 
     Args:
-        pairs: FacePairs or ImagePairs; a class without a pair is fine here.
+        pairs: FacePairs; a class without a pair is fine here.
         batch_size: Pairs in a batch; the last one may be smaller.
         size: As in `training_batches`.
         crop: As in `training_batches`.
