@@ -190,11 +190,23 @@ def random_color(images, seed, brightness=0.1, contrast=0.1, saturation=0.1):
     """
     images = tf.convert_to_tensor(images)
     drawn = tf.random.stateless_uniform((3, tf.shape(images)[0], 1, 1, 1), seed, -1.0, 1.0)
-    gray = tf.reduce_sum(images * _LUMA, axis=-1, keepdims=True)
+    gray = to_gray(images)
     images = gray + (images - gray) * (1 + saturation * drawn[0])
     mean = tf.reduce_mean(images, axis=(1, 2), keepdims=True)
     images = mean + (images - mean) * (1 + contrast * drawn[1])
     return tf.clip_by_value(images + brightness * drawn[2], 0.0, 1.0)
+
+
+def to_gray(images):
+    """The luma of images.
+
+    Args:
+        images: (..., 3), RGB.
+
+    Returns:
+        (..., 1).
+    """
+    return tf.reduce_sum(images * _LUMA, axis=-1, keepdims=True)
 
 
 def random_gray(images, seed, share=0.5):
@@ -210,7 +222,16 @@ def random_gray(images, seed, share=0.5):
     """
     images = tf.convert_to_tensor(images)
     drawn = tf.random.stateless_uniform((tf.shape(images)[0], 1, 1, 1), seed) < share
-    return tf.where(drawn, tf.reduce_sum(images * _LUMA, axis=-1, keepdims=True), images)
+    return tf.where(drawn, to_gray(images), images)
+
+
+DEGREES_110 = tuple(range(-15, 16, 3))
+"""The eleven rotations of IA-gen's training faces, counterclockwise."""
+
+CUT_110 = 6
+"""By how many pixels its five crops are smaller: 64x64 of 70x70 in the paper."""
+
+_CORNERS_110 = ((0, 0), (6, 0), (0, 6), (6, 6), (3, 3))  # top left pixels (x, y) of the crops
 
 
 def expand_110(images):
@@ -228,15 +249,43 @@ def expand_110(images):
     """
     images = tf.convert_to_tensor(images)
     height, width, channels = images.shape[1:]
-    angles = tf.range(-15.0, 15.1, 3.0) * (math.pi / 180)
-    count = tf.shape(images)[0]
-    cos, sin = (tf.tile(f(angles), [count])[:, None] for f in (tf.cos, tf.sin))
-    center = tf.constant([(width - 1) / 2, (height - 1) / 2])
-    turned = _rotated(tf.repeat(images, len(angles), axis=0), cos, sin, center)
-    cut = 6
-    corners = ((0, 0), (0, cut), (cut, 0), (cut, cut), (cut // 2, cut // 2))
+    count, angles = tf.shape(images)[0], len(DEGREES_110)
+    turned = _turned(tf.repeat(images, angles, axis=0), tf.tile(DEGREES_110, [count]))
+    inside = height - CUT_110, width - CUT_110
     crops = tf.stack(
-        [turned[:, y : y + height - cut, x : x + width - cut] for y, x in corners], axis=1
+        [turned[:, y : y + inside[0], x : x + inside[1]] for x, y in _CORNERS_110], axis=1
     )
     both = tf.stack([crops, crops[:, :, :, ::-1]], axis=2)
-    return tf.reshape(both, (count, 110, height - cut, width - cut, channels))
+    return tf.reshape(both, (count, angles * len(_CORNERS_110) * 2, *inside, channels))
+
+
+def random_110(images, seed):
+    """Makes of each face one of the 110 that `expand_110` makes, each equally likely.
+
+    Args:
+        images: (B, H, W, C), H and W above 6. Faces that shall be changed alike are given as
+            channels of one image.
+        seed: int32 (2,).
+
+    Returns:
+        (B, H - 6, W - 6, C).
+    """
+    images = tf.convert_to_tensor(images)
+    height, width = images.shape[1:3]
+    count = tf.shape(images)[0]
+    kinds = len(DEGREES_110), len(_CORNERS_110), 2
+    drawn = tf.random.stateless_uniform((count,), seed, maxval=math.prod(kinds), dtype=tf.int32)
+    angle, corner, mirrored = tf.unstack(tf.unravel_index(drawn, kinds))
+    images = _turned(images, tf.gather(DEGREES_110, angle))
+    x, y = tf.unstack(tf.gather(_CORNERS_110, corner)[..., None], axis=1)  # (B, 1)
+    images = tf.gather(images, y + tf.range(height - CUT_110), axis=1, batch_dims=1)
+    images = tf.gather(images, x + tf.range(width - CUT_110), axis=2, batch_dims=1)
+    return tf.where(mirrored[:, None, None, None] == 1, images[:, :, ::-1], images)
+
+
+def _turned(images, degrees):
+    """Rotates images (B, H, W, C) about their centers by (B,) degrees, counterclockwise."""
+    height, width = images.shape[1:3]
+    angle = tf.cast(degrees, tf.float32)[:, None] * (math.pi / 180)
+    center = tf.constant([(width - 1) / 2, (height - 1) / 2])
+    return _rotated(images, tf.cos(angle), tf.sin(angle), center)
