@@ -17,7 +17,8 @@ FLOORS = (
     ("data",),
     ("adversarial",),
     ("plots",),
-    ("restoration", "recognition", "magnification"),  # the systems, which never import each other
+    # The systems, which never import each other.
+    ("restoration", "recognition", "magnification", "regeneration"),
     ("serving",),
     ("commands",),
     ("cli",),
