@@ -1,8 +1,8 @@
 """Joins finished runs of one system into its paper's tables and figures.
 
 Runs of restoration restore the same degraded test faces, judged by one AU classifier; runs of
-recognition are joined by their scores, or tested on all faces of another data set. The runs must
-have been made on the same data set, protocol and fold.
+recognition and magnification are joined by their scores, those of recognition also tested on all
+faces of another data set. The runs must have been made on the same data set, protocol and fold.
 """
 
 import importlib
@@ -16,7 +16,7 @@ load_tensorflow()  # before the imports below load it with all that it has to sa
 from comparisons.finished import FinishedRun
 from configuration import Parser, UsageError, attempt
 
-SYSTEMS = ("recognition", "restoration")
+SYSTEMS = ("magnification", "recognition", "restoration")
 
 
 def compare(config):

@@ -2,11 +2,14 @@
 
 import functools
 import itertools
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
 from configuration import UsageError
 from run import read_run_config
+
+from tfface.atomic import written_aside
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,35 @@ class FinishedRun:
             return functools.reduce(lambda values, name: values[name], key.split("."), self.config)
         except (KeyError, TypeError) as error:
             raise UsageError(f"{self.folder}/config.yaml has no {key}") from error
+
+    def scores(self, kind):
+        """What the run scored on its own test faces.
+
+        Args:
+            kind: The class that reads it by its `from_dict`.
+        """
+        path = self.folder / "evaluation" / "scores.json"
+        try:
+            return kind.from_dict(json.loads(path.read_text())["scores"][self.value("variant")])
+        except (OSError, ValueError, LookupError) as error:
+            raise UsageError(
+                f"{path} must hold the scores of one run (of a series, name its parts). "
+                f"Received: {type(error).__name__}: {error}"
+            ) from error
+
+
+def write_comparison(out, runs, names, content):
+    """Writes `comparison.json`: which run has which name, and what they were found to be.
+
+    Args:
+        out: Folder to write to.
+        runs: FinishedRun each.
+        names: Their names in the tables.
+        content: What was tested, and the metrics.
+    """
+    of = {name: str(run.folder) for name, run in zip(names, runs, strict=True)}
+    with written_aside(out / "comparison.json") as aside:
+        aside.write_text(json.dumps({"runs": of, **content}, indent=2) + "\n")
 
 
 def check_shared(runs, keys):

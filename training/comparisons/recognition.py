@@ -4,13 +4,10 @@ Without another data set the runs' own scores are joined; with one, every run's 
 on all of its faces.
 """
 
-import json
-
 from configuration import UsageError, asked
 from run import load_network
 
-from comparisons.finished import check_shared, columns
-from tfface.atomic import written_aside
+from comparisons.finished import check_shared, columns, write_comparison
 from tfface.data.folds import make_fold
 from tfface.data.pipeline import evaluation_batches, open_source
 from tfface.recognition.data import evaluation_transform
@@ -39,7 +36,7 @@ def compare(runs, out, classifier=None, dataset=None, data_dir=None):
     names = columns(runs)
     if dataset is None:
         check_shared(runs, SHARED)
-        scores = [_own_scores(run) for run in runs]
+        scores = [run.scores(Scores) for run in runs]
         tested = {key: runs[0].value("data")[key] for key in ("dataset", "protocol", "fold")}
     else:
         source = asked(open_source, dataset, data_dir or runs[0].value("data.data_dir"))
@@ -47,26 +44,9 @@ def compare(runs, out, classifier=None, dataset=None, data_dir=None):
         tested = {"dataset": dataset}
     evaluation = asked(Evaluation, dict(zip(names, scores, strict=True)))
     evaluation.write(out)
-    with written_aside(out / "comparison.json") as aside:
-        content = {
-            "runs": {name: str(run.folder) for name, run in zip(names, runs, strict=True)},
-            "data": tested,
-            "test_faces": scores[0].faces,
-            "metrics": evaluation.metrics(),
-        }
-        aside.write_text(json.dumps(content, indent=2) + "\n")
+    content = {"data": tested, "test_faces": scores[0].faces, "metrics": evaluation.metrics()}
+    write_comparison(out, runs, names, content)
     return evaluation.lines()
-
-
-def _own_scores(run):
-    path = run.folder / "evaluation" / "scores.json"
-    try:
-        return Scores.from_dict(json.loads(path.read_text())["scores"][run.value("variant")])
-    except (OSError, ValueError, LookupError) as error:
-        raise UsageError(
-            f"{path} must hold the scores of one run (of a series, name its parts). "
-            f"Received: {type(error).__name__}: {error}"
-        ) from error
 
 
 def _tested(run, source):

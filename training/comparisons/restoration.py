@@ -3,14 +3,12 @@
 Every run restores the same degraded test faces, and one frozen AU classifier judges them all.
 """
 
-import json
 from pathlib import Path
 
 from configuration import UsageError, asked
 from run import load_network
 
-from comparisons.finished import check_shared, columns
-from tfface.atomic import written_aside
+from comparisons.finished import check_shared, columns, write_comparison
 from tfface.data.folds import make_fold
 from tfface.data.pipeline import evaluation_batches, open_source
 from tfface.restoration.data import RestorationTransform
@@ -61,15 +59,13 @@ def compare(runs, out, classifier=None, dataset=None, data_dir=None):
     )
     evaluation.write(out)
     draw_labels(source, fold, out / "labels.png")
-    with written_aside(out / "comparison.json") as aside:
-        content = {
-            "runs": {name: str(run.folder) for name, run in zip(names, runs, strict=True)},
-            "classifier": path and str(path),
-            "data": {key: data[key] for key in ("dataset", "protocol", "fold")},
-            "test_faces": evaluation.faces,
-            "metrics": evaluation.metrics(),
-        }
-        aside.write_text(json.dumps(content, indent=2) + "\n")
+    content = {
+        "classifier": path and str(path),
+        "data": {key: data[key] for key in ("dataset", "protocol", "fold")},
+        "test_faces": evaluation.faces,
+        "metrics": evaluation.metrics(),
+    }
+    write_comparison(out, runs, names, content)
     return evaluation.quality_lines()
 
 
