@@ -76,7 +76,59 @@ def recognition(seeds, out, options):
     write_json(out / "quality.json", {"seeds": seeds, "header": header, "rows": rows})
 
 
-SYSTEMS = {"recognition": recognition}
+BASENETS = ("alexnet", "vgg11")
+MODES = {"cnn": "CNN", "dcgan": "DCGAN", "1v2": "1V2", "2v2": "2V2"}
+PAPER_ACCURACY = {
+    "alexnet": (62.61, 63.29, 63.74, 67.12),
+    "vgg11": (64.64, 65.77, 66.22, 68.02),
+    "vgg13": (64.86, 66.67, 67.34, 70.05),
+    "vgg16": (63.74, 64.86, 65.55, 68.69),
+    "vgg19": (61.26, 62.61, 63.74, 64.19),
+    "resnet18": (59.91, 60.14, 60.81, 62.61),
+    "resnet34": (58.58, 59.47, 59.92, 62.21),
+    "resnet50": (57.85, 58.32, 58.25, 61.89),
+}
+"""Table 1 of its paper: accuracy in percent on CK+ and Oulu-CASIA mixed, five folds."""
+
+
+def magnification(seeds, out, options):
+    """Accuracy of each mode and BaseNet, each seed with another of five folds of the people."""
+    runs = []
+    for seed in range(seeds):
+        folder = out / f"seed_{seed}"
+        every = ["--variant", "all", "--backbones", f"[{','.join(BASENETS)}]"]
+        train("magnification", folder, seed, ["--data.protocol", "kfold:5", *every, *options])
+        runs.append(json.loads((folder / "summary.json").read_text())["backbones"])
+
+    def values(backbone, figure, mode):
+        return [run[backbone][figure][mode] for run in runs]
+
+    header = ["BaseNet", *MODES.values(), "weak faces, C of peaks", "2V2 above CNN", "above DCGAN"]
+    header += ["paper"]
+    rows, nearness = [], []
+    for backbone in BASENETS:
+        found = {mode: values(backbone, "accuracy", mode) for mode in MODES}
+        row = [backbone, *(show(found[mode]) for mode in MODES)]
+        row += [show(values(backbone, "accuracy_weak", "2v2"))]
+        for mode in ("cnn", "dcgan"):
+            above = sum(a > b for a, b in zip(found["2v2"], found[mode], strict=True))
+            row.append(f"{above} of {seeds}")
+        rows.append([*row, " ".join(f"{value:.1f}" for value in PAPER_ACCURACY[backbone])])
+        for mode in list(MODES)[1:]:
+            pairs = [
+                show(values(backbone, f"{figure}{suffix}", mode))
+                for figure in ("psnr", "feature_distance")
+                for suffix in ("", "_weak")
+            ]
+            nearness.append([backbone, MODES[mode], *pairs])
+    print(table(header, rows))
+    titles = ["BaseNet", "mode", "PSNR (dB)", "weak face", "feature distance", "weak face"]
+    print(table(titles, nearness))
+    content = {"seeds": seeds, "header": header, "rows": rows}
+    write_json(out / "quality.json", {**content, "nearness": {"header": titles, "rows": nearness}})
+
+
+SYSTEMS = {"magnification": magnification, "recognition": recognition}
 
 
 def train(system, folder, seed, options):
