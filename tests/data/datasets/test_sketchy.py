@@ -197,13 +197,6 @@ def test_config_rules(delivered, tmp_path):
         prepare("sketchy", delivered, tmp_path / "out", "all")
 
 
-def test_the_folder_is_whole():
-    metadata = Builder.get_metadata()
-    assert metadata.description.startswith("The Sketchy Database")
-    assert metadata.citation.startswith("@article{sangkloy2016sketchy")
-    assert "content.data-type.image" in metadata.tags
-
-
 def test_the_report_lies_beside_the_records(delivered, tmp_path, ask_for):
     ask_for(24)
     report = prepare("sketchy", delivered, tmp_path / "out")

@@ -118,10 +118,3 @@ def test_config_rules():
         SketchesConfig(name="few", count=31)
     with pytest.raises(ValueError, match="`manual_dir` must be None for 'synthetic_sketches'"):
         prepare("synthetic_sketches", manual_dir="/tmp")
-
-
-def test_the_folder_is_whole():
-    metadata = Builder.get_metadata()
-    assert metadata.description.startswith("Line drawings")
-    assert metadata.citation.startswith("@misc{tfface_synthetic_sketches")
-    assert "content.data-type.image" in metadata.tags
