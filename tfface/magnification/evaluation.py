@@ -96,23 +96,24 @@ class Evaluation:
         write_table(folder / "classes", *self._class_table())
         write_table(folder / "heat", *self._heat_table())
         for mode, scores in self.scores.items():
-            _write_confusion(folder / f"confusion_{mode}", scores.magnified, title_of(mode))
+            title, name = title_of(mode), mode.replace("/", "_")
+            _write_confusion(folder / f"confusion_{name}", scores.magnified, title)
             if scores.magnifies:
-                title = f"{title_of(mode)}: the classifier on weak faces"
-                _write_confusion(folder / f"confusion_weak_{mode}", scores.weak, title)
+                weak = f"{title}: the classifier on weak faces"
+                _write_confusion(folder / f"confusion_weak_{name}", scores.weak, weak)
             if scores.magnifies and scores.pictures is not None:
-                draw_faces(scores, folder / f"faces_{mode}.png", title_of(mode))
-                draw_heat(scores, folder / f"heat_{mode}.png", title_of(mode))
-                draw_changes(scores, folder / f"changes_{mode}.png", title_of(mode))
+                draw_faces(scores, folder / f"faces_{name}.png", title)
+                draw_heat(scores, folder / f"heat_{name}.png", title)
+                draw_changes(scores, folder / f"changes_{name}.png", title)
         draw_features(self.scores, folder / "features.png")
         with written_aside(folder / "scores.json") as aside:
             content = {"scores": {mode: scores.to_dict() for mode, scores in self.scores.items()}}
             aside.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
 
     def _mode_table(self):
-        header = ["mode"]
-        for name in ("accuracy", "PSNR (dB)", "feature distance", "lit features"):
-            header += [name, "weak face"]
+        header = ["mode", "accuracy", "weak: accuracy"]
+        for name in ("PSNR (dB)", "feature distance", "lit features"):
+            header += [name, f"weak: {name}"]
         rows = []
         for mode, scores in self.scores.items():
             row = [title_of(mode), *(_show_accuracy(scores, of) for of in ("magnified", "weak"))]
