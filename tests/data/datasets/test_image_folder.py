@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -238,7 +237,7 @@ def test_prepared_sets_are_reused_unless_they_differ(tmp_path, stub_detector, ca
 
 
 def test_wrong_arguments_are_named(tmp_path):
-    with pytest.raises(ValueError, match=r"`name` must be one of image_folder.*'mnist'"):
+    with pytest.raises(ValueError, match=r"`name` must be one of .*image_folder.*'mnist'"):
         prepare("mnist")
     with pytest.raises(ValueError, match="`manual_dir` must name the folder of 'image_folder'"):
         prepare("image_folder")
@@ -358,41 +357,3 @@ def test_two_builds_at_once(tmp_path):
     assert [build.returncode for build in builds] == [0, 0]
     assert all("1 pictures read, 1 faces kept" in answer for answer in answers)
     assert os.listdir(tmp_path / "out/image_folder/n") == ["1.0.0"]
-
-
-# The `tfds` command of 4.9.10 imports apache_beam and mlcroissant even where it uses neither (its
-# issue 5463); stand-ins let the command itself be tested without them.
-TFDS_COMMAND = """
-import sys
-from unittest.mock import MagicMock
-for name in ("apache_beam", "mlcroissant"):
-    try:
-        __import__(name)
-    except ImportError:
-        module = sys.modules[name] = MagicMock()
-        module.DoFn = module.PTransform = object
-from tensorflow_datasets.scripts.cli.main import launch_cli
-launch_cli()
-"""
-
-
-@pytest.mark.slow
-def test_tfds_build_makes_the_same_set(tmp_path):
-    write_picture(tmp_path / "in" / "a.png", 100)
-    write_folder(tmp_path / "in", [{"path": "a.png", "subject": "A", **landmark_cells()}])
-    started = time.time()
-    done = subprocess.run(
-        [
-            *(sys.executable, "-c", TFDS_COMMAND),
-            *("build", "tfface/data/datasets/image_folder"),
-            *("--manual_dir", tmp_path / "in", "--data_dir", tmp_path / "out"),
-        ],
-        cwd=ROOT,
-        check=False,
-        capture_output=True,
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    directory = tmp_path / "out/image_folder/default/1.0.0"
-    assert (directory / "report.json").stat().st_mtime >= started
-    (record,) = records(directory, "subject_A")
-    np.testing.assert_array_equal(record["image"], np.full((SIZE, SIZE, 3), 100))

@@ -5,9 +5,6 @@ import pytest
 import tensorflow_datasets as tfds
 
 from tfface.data.datasets import prepare as prepare_module
-from tfface.data.datasets.image_folder import image_folder_dataset_builder
-from tfface.data.datasets.request import available
-from tfface.data.datasets.synthetic_faces import synthetic_faces_dataset_builder
 from tfface.data.datasets.synthetic_faces.synthetic_faces_dataset_builder import (
     Builder,
     SyntheticConfig,
@@ -90,12 +87,3 @@ def test_prepare_builds_a_declared_config(tmp_path, monkeypatch, capsys):
     out = capsys.readouterr().out.splitlines()
     assert len(out) == 2
     assert out[1].startswith("synthetic_faces/tiny_declared: 2 pictures read, 2 faces kept")
-
-
-@pytest.mark.parametrize("module", [image_folder_dataset_builder, synthetic_faces_dataset_builder])
-def test_every_builder_folder_is_whole(module):
-    metadata = module.Builder.get_metadata()
-    assert metadata.description
-    assert metadata.citation.startswith("@")
-    assert "content.data-type.image" in metadata.tags
-    assert module.Builder.name in available()

@@ -8,7 +8,12 @@ from collections.abc import Sequence
 
 from tfface.data.datasets.base import PhotoDatasetBuilder
 from tfface.data.datasets.frames import Frame, VideoPicture, VideoReader
-from tfface.data.datasets.request import RequestError, requested_builder
+from tfface.data.datasets.request import (
+    RequestError,
+    available,
+    builder_class_of,
+    requested_builder,
+)
 from tfface.data.photos import read_photo
 
 # Pictures that are opened, evenly over the set: seconds, and a disk half copied shows.
@@ -58,9 +63,9 @@ def look_at(name: str, manual_dir: str | os.PathLike, config_name: str | None = 
         ValueError: For anything wrong in the lists and labels that would stop a build: a line for
             each.
     """
-    builder, manual_dir = requested_builder(name, manual_dir, config_name=config_name)
-    if not isinstance(builder, PhotoDatasetBuilder):
+    if name in available() and not issubclass(builder_class_of(name), PhotoDatasetBuilder):
         raise RequestError(f"{name!r} is made on the spot: there is nothing to check.")
+    builder, manual_dir = requested_builder(name, manual_dir, config_name=config_name)
     delivered = builder.delivery(manual_dir)
     sample = _sample(delivered.frames)
     return Look(

@@ -1,0 +1,96 @@
+import numpy as np
+import pytest
+import tensorflow_datasets as tfds
+
+from tests.layouts import bp4d, disfa
+from tfface.data.datasets.faces import AlignedFace, FaceStore
+from tfface.data.datasets.frames import Frame, VideoPicture
+from tfface.data.datasets.prepare import prepare
+from tfface.data.datasets.request import RequestError
+from tfface.data.datasets.spreading import _groups, _read, _write, beam_options
+
+NO_LABELS = np.zeros(0, np.float32)
+
+
+def records(directory):
+    builder = tfds.builder_from_directory(directory)
+    splits = sorted(builder.info.splits)
+    found = [r for split in splits for r in tfds.as_numpy(builder.as_dataset(split=split))]
+    return sorted(found, key=lambda record: (record["sequence"], record["frame"]))
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # of Beam's own, which depends on Beam's version
+@pytest.mark.parametrize("layout", [bp4d, disfa])
+def test_the_direct_runner_makes_the_same_set(layout, tmp_path):
+    pytest.importorskip("apache_beam")
+    name = layout.__name__.rpartition(".")[2]
+    layout.make(tmp_path / "in")
+    for file in (tmp_path / "in").rglob("*2441.jpg"):
+        file.write_bytes(b"\xff\xd8\xff damaged")
+    plain = prepare(name, tmp_path / "in", tmp_path / "plain")
+    spread = prepare(
+        *(name, tmp_path / "in", tmp_path / "spread"),
+        beam_pipeline_options="runner=DirectRunner,direct_num_workers=1",
+    )
+    for key in set(plain) - {"seconds", "directory"}:
+        assert spread[key] == plain[key]
+    pairs = zip(records(plain["directory"]), records(spread["directory"]), strict=True)
+    for one, other in pairs:
+        for key in one:
+            np.testing.assert_array_equal(one[key], other[key])
+    left = [path for path in (tmp_path / "spread").rglob("*") if path.name.startswith("faces-")]
+    assert left == []
+
+
+def test_without_beam_its_options_are_refused_before_anything_is_made(tmp_path, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "apache_beam.options.pipeline_options", None)
+    bp4d.make(tmp_path / "in", subjects=("F001",), tasks=("T1",))
+    with pytest.raises(RequestError, match=r'need Apache Beam: pip install "tfface\[tfds\]"'):
+        prepare(
+            "bp4d", tmp_path / "in", tmp_path / "out", beam_pipeline_options="runner=DirectRunner"
+        )
+    assert not (tmp_path / "out").exists()
+
+
+def test_options_that_are_none():
+    pytest.importorskip("apache_beam")
+    assert beam_options(None) is None
+    with pytest.raises(ValueError, match="must be NAME=VALUE or NAME, separated by commas"):
+        beam_options("runner=DirectRunner,,x=1")
+
+
+def test_a_video_stays_together_and_pictures_are_dealt(tmp_path):
+    def frame(number, photo):
+        return Frame(str(number), photo, "A", NO_LABELS, NO_LABELS)
+
+    pictures = [frame(number, tmp_path / f"{number}.png") for number in range(70)]
+    video = [frame(f"v{number}", VideoPicture(tmp_path / "v.avi", number)) for number in range(90)]
+    other = [frame("w", VideoPicture(tmp_path / "w.avi", 0))]
+    groups = list(_groups([*pictures, *video, *other]))
+    assert [len(group) for group in groups] == [64, 6, 90, 1]
+    assert [each for group in groups for each in group] == [*pictures, *video, *other]
+
+
+def test_what_a_worker_writes_is_what_is_taken_in(tmp_path):
+    landmarks = np.arange(136, dtype=np.float32).reshape(68, 2)
+    landmarks[:17] = np.nan
+    faces = [
+        AlignedFace(b"one", landmarks),
+        AlignedFace(reason="a line"),
+        AlignedFace(reason=""),
+        AlignedFace(b"four", None),
+    ]
+    _write(tmp_path / "000003.npz", faces)
+    assert [path.name for path in tmp_path.iterdir()] == ["000003.npz"]
+    frames = [Frame(str(n), tmp_path / "x", "A", NO_LABELS, NO_LABELS) for n in range(4)]
+    with FaceStore(tmp_path) as store:
+        for frame, face in zip(frames, _read(tmp_path / "000003.npz"), strict=True):
+            store.add(frame, face)
+        assert [frame.key for frame in store.kept] == ["0", "3"]
+        assert store.unreadable == [{"frame": "1", "reason": "a line"}]
+        assert store.without_face == ["2"]
+        first, last = store.record(0), store.record(1)
+    assert (first["image"], last["image"]) == (b"one", b"four")
+    np.testing.assert_array_equal(first["landmarks"], landmarks)
+    assert np.isnan(last["landmarks"]).all()
