@@ -143,7 +143,7 @@ def train_one(config):
         ).in_float32()
     run.save(finished, "magnifier")
     run.say(f"evaluation: {sum(len(p.test) for p in parts)} weak test faces")
-    examined = examine(finished, test)
+    examined = examine(finished, test, parts=_are_aligned_faces(parts[0]))
     evaluation = Evaluation({config.variant: examined})
     if run.is_chief:
         evaluation.write(run.folder / "evaluation")
@@ -299,6 +299,12 @@ def _chained(pairs, cut):
     """All pairs of some sets, once, in order."""
     first, *others = [evaluation_batches(each, batch_size=32, **cut) for each in pairs]
     return reduce(lambda batches, more: batches.concatenate(more), others, first)
+
+
+def _are_aligned_faces(part):
+    """Whether the pictures have landmarks, and so the places of a face's parts: sketches do not."""
+    record = next(part.source.records(part.fold.test).as_numpy_iterator())
+    return bool(np.isfinite(record["landmarks"]).all())
 
 
 def _some_faces(pairs, cut, count=6):
