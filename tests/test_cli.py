@@ -21,7 +21,7 @@ from tfface.serving.savedmodel import export_savedmodel
 from tfface.serving.signatures.restoration import restoration_servable
 
 ROOT = Path(__file__).parents[1]
-VERBS = ("restore", "recognize", "prepare", "export")
+VERBS = ("restore", "recognize", "magnify", "prepare", "export")
 
 
 class BrightFaces:
@@ -132,6 +132,7 @@ def test_each_verb_explains_itself(verb, capsys):
         ("export regeneration --run .", "invalid choice: 'regeneration'"),
         ("export restoration --run .", "--run .: must be a training run with a generator.keras"),
         ("export recognition --run .", "--run .: must be a training run with a recognizer.keras"),
+        ("export magnification --run .", "--run .: must be a training run with a magnifier.keras"),
         ("export restoration --run . --format onnx", "must be of savedmodel, litert"),
     ],
 )

@@ -8,14 +8,15 @@ import signal
 import sys
 import threading
 
-from tfface.commands import export, prepare, recognize, restore
+from tfface.commands import export, magnify, prepare, recognize, restore
 from tfface.commands.startup import CommandError
 
 DESCRIPTION = """\
-Facial expressions in photos and videos: restored, and their action units recognized.
+Facial expressions in photos and videos: restored, magnified, and their action units recognized.
 
 tfface turns a tiny, partly hidden face (16x16 pixels) back into a 128x128 one with its expression
-kept, and says which action units (the movements of which FACS makes all expressions) a face shows.
+kept, says which action units (the movements of which FACS makes all expressions) a face shows, and
+turns a weak expression into its peak and names it.
 A model is trained first, on faces that the program makes itself or on yours.
 """
 
@@ -29,6 +30,11 @@ the action units of every face:
       --out runs/recognition
   tfface recognize portrait.jpg                     a table on the terminal
   tfface recognize interview.mp4 -o found --plot    a csv of every frame, and curves over time
+
+weak expressions, magnified and named:
+  python training/magnification.py --config training/configs/magnification/quickstart.yaml \\
+      --out runs/magnification
+  tfface magnify portrait.jpg -o magnified          the photo, heat maps and a csv
 
 with faces of your own:
   tfface prepare image_folder --manual_dir ~/faces --name my_faces
@@ -92,7 +98,7 @@ def _parser():
     parser = _Parser(prog="tfface", description=DESCRIPTION, epilog=EXAMPLES, **options)
     parser.add_argument("-V", "--version", action=_Version, nargs=0, help="say which version it is")
     verbs = parser.add_subparsers(title="verbs", dest="verb", metavar="VERB", required=True)
-    for module in (restore, recognize, prepare, export):
+    for module in (restore, recognize, magnify, prepare, export):
         module.add_parser(verbs, **options)
     return parser
 

@@ -6,7 +6,8 @@ from matplotlib.colors import to_hex
 
 from tfface.facs.action_units import ACTION_UNITS
 from tfface.plots import canvas
-from tfface.plots.faces import face_bars
+from tfface.plots.faces import change_bars, face_bars
+from tfface.plots.images import heat_overlay
 
 NAN = float("nan")
 
@@ -72,4 +73,68 @@ def test_bad_input(tmp_path):
         face_bars([(flat((1, 0, 0)), {}, None)], path)
     with pytest.raises(ValueError, match=r"float array.*uint8"):
         face_bars([(np.zeros((8, 8, 3), "uint8"), {"AU1": 1.0}, None)], path)
+    assert not list(tmp_path.iterdir())
+
+
+def changed(before=0.5, after=0.7, probabilities=None, name=None, heat=None):
+    heat = np.full((20, 20), 3 * (after - before) ** 2) if heat is None else heat
+    probabilities = probabilities or {"anger": (0.75, 0.125), "joy": (0.25, 0.875)}
+    return flat((before,) * 3), heat, flat((after,) * 3), probabilities, name
+
+
+def test_a_change_is_a_row_of_before_heat_after_and_bars(tmp_path, figures):
+    faces = [changed(name="Face 0"), changed(after=0.9, name="Face 1")]
+    path = tmp_path / "f.png"
+    change_bars(faces, path, "anna.png")
+    axes = figures[0].axes
+    assert len(axes) == 8 and path.stat().st_size > 0
+    for i, (value, heat) in enumerate([(0.7, 0.12), (0.9, 0.48)]):
+        before, shown, after, chart = axes[4 * i : 4 * i + 4]
+        np.testing.assert_allclose(before.images[0].get_array(), 0.5)
+        np.testing.assert_allclose(after.images[0].get_array(), value, rtol=1e-6)
+        expected = heat_overlay(flat((0.5,) * 3), np.full((20, 20), heat), 0.48)
+        np.testing.assert_allclose(shown.images[0].get_array(), expected, atol=1e-6)
+        titles = [picture.get_title() for picture in (before, shown, after)]
+        assert titles == [f"Face {i}", "Heat of the change, 0 to 0.48", "Magnified"]
+        assert [bar.get_width() for bar in chart.patches] == [0.75, 0.25, 0.125, 0.875]
+        texts = {text.get_text(): text.get_weight() for text in chart.texts}
+        assert texts == {"0.75": "bold", "0.25": "normal", "0.12": "normal", "0.88": "bold"}
+        assert [text.get_text() for text in chart.get_yticklabels()] == ["anger", "joy"]
+        places = [bar.get_window_extent() for bar in chart.patches]  # anger, joy before; after
+        order = [places[i] for i in (0, 2, 1, 3)]
+        assert all(above.y0 >= below.y1 for above, below in itertools.pairwise(order))
+    assert [text.get_text() for text in figures[0].legends[0].get_texts()] == ["before", "after"]
+    assert figures[0].get_suptitle() == "anna.png"
+
+
+def test_next_to_no_change_is_not_drawn_hot(tmp_path, figures):
+    change_bars([changed(after=0.51)], tmp_path / "f.png")
+    shown = figures[0].axes[1]
+    assert shown.get_title() == "Heat of the change, 0 to 0.1"
+    expected = heat_overlay(flat((0.5,) * 3), np.full((20, 20), 3e-4), 0.1)
+    np.testing.assert_allclose(shown.images[0].get_array(), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("count", [2, 13])
+def test_bars_of_many_classes_stay_apart_and_in_sight(count, tmp_path, figures):
+    probabilities = {f"questioning {i}": (1.0, 0.0) for i in range(count)}
+    change_bars([changed(probabilities=probabilities, name="Face 0")], tmp_path / "f.png")
+    chart = figures[0].axes[3]
+    values = [text.get_window_extent() for text in chart.texts]
+    both = [box for pair in zip(values[:count], values[count:], strict=True) for box in pair]
+    assert all(above.y0 >= below.y1 - 1 for above, below in itertools.pairwise(both))
+    for text in (*chart.texts, *chart.get_yticklabels()):
+        box = text.get_window_extent()
+        assert box.x0 >= 0 and box.x1 <= figures[0].bbox.width
+
+
+def test_bad_changes(tmp_path):
+    path = tmp_path / "f.png"
+    with pytest.raises(ValueError, match=r"`faces`, at least one.*\[\]"):
+        change_bars([], path)
+    before, heat, after, _, name = changed()
+    with pytest.raises(ValueError, match=r"at least one class.*\[0\]"):
+        change_bars([(before, heat, after, {}, name)], path)
+    with pytest.raises(ValueError, match=r"`heat` must have shape \(h, w\)"):
+        change_bars([changed(heat=np.zeros((4, 4, 1)))], path)
     assert not list(tmp_path.iterdir())

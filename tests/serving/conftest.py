@@ -3,6 +3,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tfface.magnification.networks import (
+    ExpressionMagnifier,
+    ExpressionNet,
+    MagnificationGenerator,
+)
 from tfface.recognition.networks import ActionUnitRecognizer
 from tfface.serving.signatures.restoration import restoration_servable
 
@@ -21,6 +26,22 @@ def recognizer():
     head = network.get_layer("logits")
     head.set_weights([head.get_weights()[0] * 3, np.zeros(3)])
     return network
+
+
+@pytest.fixture(scope="module")
+def magnifier():
+    """A small magnifier of three classes: the middle 16 of 18 pixels, drawn anew.
+
+    Its classes differ from face to face, and from the face to what is drawn.
+    """
+    keras.utils.set_random_seed(0)
+    generator = MagnificationGenerator(16, (2, 3, 4, 5), residual=False)
+    classifier = ExpressionNet(3, 16, "fer_net", pooling="flatten")
+    extractor = ExpressionNet(None, 16, "fer_net", pooling="flatten")
+    for layer in (generator.get_layer("draw"), classifier.get_layer("logits")):
+        kernel, bias = layer.get_weights()
+        layer.set_weights([kernel * 3, bias])
+    return ExpressionMagnifier(generator, extractor, classifier, ("joy", "anger", "fear"), 18)
 
 
 @pytest.fixture

@@ -6,11 +6,12 @@ from tfface.serving.systems import NETWORKS, load_network, load_servable
 
 
 @pytest.fixture
-def networks(recognizer):
+def networks(recognizer, magnifier):
     """A network of every system, by the system's name."""
     return {
         "restoration": RestorationGenerator(filters=4, blocks=1),
         "recognition": recognizer,
+        "magnification": magnifier,
     }
 
 

@@ -3,11 +3,10 @@
 import sys
 from pathlib import Path
 
-from tqdm import tqdm
-
 from tfface.commands.detecting import add_detector_options, check_detector_options
-from tfface.commands.files import check_apart, check_out, files_of, output_names, say
+from tfface.commands.files import check_apart, check_out, output_names, say
 from tfface.commands.models import add_model_option, check_model, load_predictor
+from tfface.commands.photos import each_photo, faces_of, faces_text, photos_of, writing
 from tfface.commands.startup import CommandError, load_tensorflow
 from tfface.serving.systems import NETWORKS
 
@@ -60,7 +59,7 @@ def run(args):
     check_detector_options(args)
     check_model(args.model, MODELS, training="`make demo`")
     check_apart(args.out, args.photos, "restored")
-    photos = _photos(args.photos)
+    photos = photos_of(args.photos)
     mask = None if args.mask is None else _read_mask(args.mask)
     check_out(args.out)
     if sys.stderr.isatty():
@@ -70,43 +69,37 @@ def run(args):
 
     predictor = load_predictor(RestorationPredictor, args, MODELS)
     names = output_names(photos, args.out, ("_restored.png", "_side_by_side.png"))
-    done = 0
-    # disable=None: a bar on a terminal, nothing elsewhere.
-    with tqdm(total=len(photos), unit=" photos", disable=None if len(photos) > 1 else True) as bar:
-        for photo, name in zip(photos, names, strict=True):
-            done += _restore_one(predictor, photo, mask, args.out / name)
-            bar.update()
-    if len(photos) > 1:
-        print(f"{done} of {len(photos)} photos restored")
-    return 0 if done else 1
+
+    def restore_one(path, name):
+        return _restore_one(predictor, path, mask, args.out / name)
+
+    return each_photo(photos, names, restore_one, "restored")
 
 
 def _restore_one(predictor, path, mask, stem):
     """Restores one photo; False, with a line that says why, if it cannot be."""
-    from tfface.data.photos import read_photo
 
-    try:
-        photo = read_photo(path)
+    def restored(photo):
         if mask is not None and mask.shape != photo.shape[:2]:
-            raise ValueError(
-                f"{path}: its mask must be of its size, {photo.shape[1]}x{photo.shape[0]}. "
-                f"Received: {mask.shape[1]}x{mask.shape[0]}."
-            )
-        result = predictor(photo, mask)
-    except ValueError as error:  # PhotoError is one
-        say(error)
+            raise _other_size(path, photo, mask)
+        return predictor(photo, mask)
+
+    result = faces_of(path, restored)
+    if result is None or not result.faces:
         return False
-    except MemoryError:
-        say(f"{path}: too large for this machine's memory")
-        return False
-    if not result.faces:
-        say(f"{path}: no face found")
-        return False
-    restored, side_by_side = f"{stem}_restored.png", f"{stem}_side_by_side.png"
-    _write(result, restored, side_by_side)
-    count = len(result.faces)
-    say(f"{path}: {count} face{'s' if count > 1 else ''}, {restored} {side_by_side}", sys.stdout)
+    photo, side_by_side = f"{stem}_restored.png", f"{stem}_side_by_side.png"
+    _write(result, photo, side_by_side)
+    say(f"{path}: {faces_text(result.faces)}, {photo} {side_by_side}", sys.stdout)
     return True
+
+
+def _other_size(path, photo, mask):
+    from tfface.data.photos import PhotoError
+
+    return PhotoError(
+        f"{path}: its mask must be of its size, {photo.shape[1]}x{photo.shape[0]}. "
+        f"Received: {mask.shape[1]}x{mask.shape[0]}."
+    )
 
 
 def _read_mask(path):
@@ -119,26 +112,16 @@ def _read_mask(path):
         raise CommandError(f"--mask {error}", code=2) from error
 
 
-def _photos(paths):
-    from tfface.data.photos import is_picture_name
-
-    return files_of(paths, is_picture_name, "pictures")
-
-
-def _write(result, restored, side_by_side):
-    from tfface.data.photos import PhotoError, write_photo
+def _write(result, photo, side_by_side):
+    from tfface.data.photos import write_photo
     from tfface.plots.images import image_grid
 
     low_size, size = result.inputs.shape[1], result.restored.shape[1]
-    try:
-        write_photo(restored, result.photo)
+    with writing(photo):
+        write_photo(photo, result.photo)
+    with writing(side_by_side):
         image_grid(
             list(zip(result.crops, result.inputs, result.restored, strict=True)),
             ["Photo", f"Input {low_size}x{low_size}", f"Restored {size}x{size}"],
             side_by_side,
         )
-    # A full disk stays full: the photos to come would fail as well.
-    except PhotoError as error:
-        raise CommandError(error) from error
-    except OSError as error:
-        raise CommandError(f"{side_by_side}: cannot be written ({error.strerror})") from error

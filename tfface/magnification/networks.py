@@ -397,7 +397,7 @@ class ExpressionMagnifier(Network):
 
     def in_float32(self):
         networks = (self.generator, self.extractor, self.classifier)
-        computing = [network and network.in_float32() for network in networks]
+        computing = [n.in_float32() if isinstance(n, Network) else n for n in networks]
         if all(a is b for a, b in zip(networks, computing, strict=True)):
             return self
         return type(self)(

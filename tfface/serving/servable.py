@@ -103,6 +103,24 @@ def decode_faces(image_bytes, size):
     return tf.map_fn(decode, image_bytes, fn_output_signature=spec)
 
 
+def encode_faces(faces):
+    """Faces as pictures' files.
+
+    Args:
+        faces: (B, height, width, 3) float32 in [0, 1].
+
+    Returns:
+        (B,) strings, PNG files.
+    """
+
+    def encode(image):
+        # Rounded to the nearest; `tf.image.convert_image_dtype` rounds down.
+        levels = tf.round(tf.clip_by_value(image, 0.0, 1.0) * 255.0)
+        return tf.io.encode_png(tf.cast(levels, tf.uint8))
+
+    return tf.map_fn(encode, faces, fn_output_signature=tf.TensorSpec((), tf.string))
+
+
 def resize_faces(faces, size):
     """Faces brought to the side that a network takes, as in training: bicubic, anti-aliased.
 

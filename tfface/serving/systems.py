@@ -7,7 +7,11 @@ TensorFlow.
 
 import importlib
 
-NETWORKS = {"restoration": "generator.keras", "recognition": "recognizer.keras"}
+NETWORKS = {
+    "restoration": "generator.keras",
+    "recognition": "recognizer.keras",
+    "magnification": "magnifier.keras",
+}
 """dict of str to str: every system that can be exported, and the file in a run's folder that holds
 the network to export."""
 
@@ -25,8 +29,24 @@ def load_servable(system, model):
     Raises:
         ValueError: If the file is no Keras model, or not one that the system exports.
     """
+    return make_servable(system, load_network(system, model))
+
+
+def make_servable(system, network):
+    """What a system's network offers.
+
+    Args:
+        system: One of `NETWORKS`.
+        network: keras.Model.
+
+    Returns:
+        Servable.
+
+    Raises:
+        ValueError: If the network is not one that the system exports.
+    """
     signatures = importlib.import_module(f"tfface.serving.signatures.{system}")
-    return getattr(signatures, f"{system}_servable")(load_network(system, model))
+    return getattr(signatures, f"{system}_servable")(network)
 
 
 def load_network(system, model):

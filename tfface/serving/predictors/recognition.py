@@ -1,28 +1,20 @@
 """Photo or video in, action units out: of every face, how likely each is."""
 
 import dataclasses
-import json
 from collections.abc import Iterable, Iterator
 
-import keras
 import numpy as np
-import tensorflow as tf
 
-from tfface.data.alignment import align
 from tfface.data.detection import Face, create_detector
 from tfface.data.schema import FACE_SIZE
 from tfface.data.tracking import FaceTracker, TrackedFace
 from tfface.data.videos import VideoFrame
 from tfface.facs.action_units import validate_action_units
-from tfface.facs.landmarks import anchors_from_five
-from tfface.serving.savedmodel import MODEL_CARD, find_model
-from tfface.serving.servable import resize_faces
-from tfface.serving.signatures.recognition import recognition_servable
-from tfface.serving.systems import load_network
+from tfface.serving.faces import as_in_training, cut_faces
+from tfface.serving.loading import BATCH, load_model
 
-# Faces that go through the network at once, and most frames of a video that wait until there are so
-# many: where faces are rare the first of them should not wait long.
-_BATCH = 32
+# Most frames of a video that wait until there are faces for a batch: where faces are rare the first
+# of them should not wait long.
 _MOST_WAITING = 64
 
 
@@ -84,7 +76,10 @@ class RecognitionPredictor:
     """
 
     def __init__(self, model, detector=None):
-        self._recognize, self.action_units, self.size = _load(model)
+        self._model = load_model("recognition", model, "recognize", facts=("action_units",))
+        names = self._model.names("action_units", "probabilities")
+        self.action_units = validate_action_units(names)
+        (self.size, _, _) = self._model.inputs["image"]
         self._detector = detector or create_detector()
 
     def __call__(self, photo: np.ndarray) -> RecognizedPhoto:
@@ -100,8 +95,8 @@ class RecognitionPredictor:
             ValueError: If the photo is no such array, or as `recognize` does.
         """
         found = self._detector.detect(photo)
-        kept, cut = _cut(photo, found)
-        crops = self._resized(cut)
+        kept, cut, _ = cut_faces(photo, found, FACE_SIZE)
+        crops = as_in_training(cut, self.size)
         return RecognizedPhoto(tuple(found[i] for i in kept), crops, self.recognize(crops))
 
     def frames(self, video: Iterable[VideoFrame], every: int = 1) -> Iterator[RecognizedFrame]:
@@ -124,8 +119,8 @@ class RecognitionPredictor:
         waiting, crops = [], []
         for frame in video:
             found = track(frame.image)
-            kept, cut = _cut(frame.image, [tracked.face for tracked in found])
-            if waiting and (len(crops) + len(cut) > _BATCH or len(waiting) == _MOST_WAITING):
+            kept, cut, _ = cut_faces(frame.image, [tracked.face for tracked in found], FACE_SIZE)
+            if waiting and (len(crops) + len(cut) > BATCH or len(waiting) == _MOST_WAITING):
                 yield from self._finished(waiting, crops)
                 waiting, crops = [], []
             waiting.append((frame.index, frame.timestamp, tuple(found[i] for i in kept)))
@@ -150,73 +145,12 @@ class RecognitionPredictor:
                 f"`crops` must have shape (n, {self.size}, {self.size}, 3). "
                 f"Received: {crops.shape}."
             )
-        batches = [self._recognize(crops[i : i + _BATCH]) for i in range(0, len(crops), _BATCH)]
-        probabilities = np.concatenate(
-            [np.zeros((0, len(self.action_units)), np.float32), *batches]
-        )
-        if not np.isfinite(probabilities).all():
-            raise ValueError("`model` must give finite probabilities. Received: NaN.")
-        return probabilities
+        return self._model(image=crops)["probabilities"]
 
     def _finished(self, waiting, crops):
-        probabilities = self.recognize(self._resized(crops))
+        probabilities = self.recognize(as_in_training(crops, self.size))
         start = 0
         for index, timestamp, faces in waiting:
             stop = start + len(faces)
             yield RecognizedFrame(index, timestamp, faces, probabilities[start:stop])
             start = stop
-
-    def _resized(self, crops):
-        """Crops of FACE_SIZE pixels as training saw them: brought to its size, in 8 bits."""
-        faces = np.reshape(crops, (-1, FACE_SIZE, FACE_SIZE, 3)).astype(np.float32) / 255.0
-        return np.rint(resize_faces(faces, self.size).numpy() * 255.0) / np.float32(255.0)
-
-
-def _cut(image, faces):
-    """The aligned crops of a picture's faces, FACE_SIZE pixels, and which faces they are of."""
-    kept, crops = [], []
-    for i, face in enumerate(faces):
-        try:
-            crop, _ = align(image, anchors_from_five(face.points), FACE_SIZE)
-        except ValueError:
-            continue  # points that fall together: the detector saw something, but no face
-        kept.append(i)
-        crops.append(crop)
-    return kept, crops
-
-
-def _load(model):
-    """A model of any kind as (function of an array to an array, action units, input size)."""
-    if isinstance(model, keras.Model):
-        servable = recognition_servable(model)
-        endpoint = servable.endpoints["recognize"]
-        function = tf.function(endpoint.function, input_signature=list(endpoint.specs))
-
-        def recognize(image):
-            return function(image)["probabilities"].numpy()
-
-        return recognize, tuple(servable.facts["action_units"]), servable.facts["size"]
-    path = find_model(model)
-    return _load(load_network("recognition", path)) if path.is_file() else _load_savedmodel(path)
-
-
-def _load_savedmodel(folder):
-    try:
-        loaded = tf.saved_model.load(str(folder))
-        signature = loaded.signatures["recognize"]
-        (_, size, _, _) = signature.structured_input_signature[1]["image"].shape
-        (_, count) = signature.structured_outputs["probabilities"].shape
-        card = json.loads((folder / MODEL_CARD).read_text())
-        action_units = validate_action_units(card["action_units"])
-        if len(action_units) != count:
-            raise ValueError(f"{MODEL_CARD} names {len(action_units)} action units of {count}")
-    except Exception as error:  # damaged protocol buffers, other signatures, no card
-        reason = " ".join(str(error).split())[:200]
-        raise ValueError(
-            f"`model` must be a recognition model's SavedModel. Received: {folder} ({reason})."
-        ) from error
-
-    def recognize(image, keep=loaded):  # the variables live as long as `loaded`
-        return signature(image=tf.constant(image))["probabilities"].numpy()
-
-    return recognize, action_units, size

@@ -10,7 +10,14 @@ import dataclasses
 import keras
 import tensorflow as tf
 
-from tfface.serving.servable import Endpoint, LiteSignature, Servable, decode_faces, in_float32
+from tfface.serving.servable import (
+    Endpoint,
+    LiteSignature,
+    Servable,
+    decode_faces,
+    encode_faces,
+    in_float32,
+)
 
 
 def restoration_servable(model):
@@ -152,15 +159,9 @@ def restore_bytes_function(model):
     low_size = restoration_shape(model).low_size
     restore = restore_function(model)
 
-    def encode(image):
-        # Rounded to the nearest; `tf.image.convert_image_dtype` rounds down.
-        levels = tf.round(tf.clip_by_value(image, 0.0, 1.0) * 255.0)
-        return tf.io.encode_png(tf.cast(levels, tf.uint8))
-
     def serve(image_bytes):
         low = decode_faces(image_bytes, low_size)
         restored = restore(low, tf.zeros_like(low[..., :1]))["restored"]
-        files = tf.map_fn(encode, restored, fn_output_signature=tf.TensorSpec((), tf.string))
-        return {"restored": restored, "restored_bytes": files}
+        return {"restored": restored, "restored_bytes": encode_faces(restored)}
 
     return serve
