@@ -64,25 +64,25 @@ def magnification(jit_compile, sizes=None):
     )
 
     class Literal(GroupGAN):
-        """Algorithm 1 line by line; what each update needs is made for it."""
+        """Algorithm 1 line by line; what an update needs is made for it, once."""
 
         def train_step(self, batch):
             weak, peak, label = batch["weak"], batch["peak"], batch["label"]
-            real = keras.ops.concatenate([weak, peak])
-            game = self.adversarial
+            game, judge = self.adversarial, self.peak_discriminator
+            join, still = keras.ops.concatenate, keras.ops.stop_gradient
 
             feature, fake = self.synthesize(weak)
+            real = join([weak, peak]), join([feature, self.extractor(peak, training=True)])
             for_d = game.discriminator_loss(
-                self.discriminator([real, self.extractor(real, training=True)], training=True),
-                self.discriminator([keras.ops.stop_gradient(fake), feature], training=True),
+                self.discriminator(list(real), training=True),
+                self.discriminator([still(fake), feature], training=True),
             )
             self.update("discriminator", for_d)
 
             feature, fake = self.synthesize(weak)
-            judge = self.peak_discriminator
             for_peak = game.discriminator_loss(
                 judge([peak, self.extractor(peak, training=True)], training=True),
-                judge([keras.ops.stop_gradient(fake), feature], training=True),
+                judge([still(fake), feature], training=True),
             )
             self.update("peak_discriminator", for_peak)
 

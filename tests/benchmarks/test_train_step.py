@@ -1,0 +1,62 @@
+"""The steps that are timed against each other: equal losses, and who makes how many fakes."""
+
+import json
+
+import pytest
+
+from benchmarks import train_step
+from benchmarks.train_step import compare_losses, magnification, stepper
+
+TINY = (("32 px", 32, 2, "vgg11", (2, 3, 4, 5), (4, 6)),)
+
+
+@pytest.fixture(scope="module")
+def case():
+    (case,) = magnification(jit_compile=False, sizes=TINY)
+    return case
+
+
+@pytest.mark.slow
+def test_magnification_synthesizes_twice_and_algorithm_1_for_each_update(case, monkeypatch):
+    assert case.name == "32 px, batch 2"
+    fakes, features, losses = {}, {}, {}
+    for name in ("ours", "literal"):
+        model = getattr(case, name)
+        for counts, player in ((fakes, "generator"), (features, "extractor")):
+            call = getattr(model, player).call
+
+            def counted(*args, name=name, counts=counts, call=call, **kwargs):
+                counts[name] = counts.get(name, 0) + 1
+                return call(*args, **kwargs)
+
+            monkeypatch.setattr(getattr(model, player), "call", counted)
+        losses[name] = stepper(model, case.batch)
+    last, apart = compare_losses(losses["ours"], losses["literal"], steps=3)
+    # Both were traced once: the features of weak and peak faces, and two fakes; or both for each
+    # of the four updates, and those of the peaks for D and for D'.
+    assert fakes == {"ours": 2, "literal": 4} and features == {"ours": 2, "literal": 6}
+    assert apart < 1e-4 and int(case.ours.step) == int(case.literal.step) == 3
+    assert set(last) == {tracker.name for tracker in case.ours.trackers}
+    assert all(ours != 0 for ours, _ in last.values())
+
+
+def test_other_losses_are_told():
+    def losses(of):
+        yield from ({"loss": 1.0, "other": value} for value in of)
+
+    first, second = losses([2.0, 2.0, 2.0]), losses([2.0, 2.0, 2.01])
+    with pytest.raises(AssertionError, match=r"step 3: other is 2 and 2\.01"):
+        compare_losses(first.__next__, second.__next__, steps=3)
+
+
+def test_the_ratio_is_printed_and_written(case, monkeypatch, capsys, tmp_path):
+    monkeypatch.setitem(train_step.SYSTEMS, "magnification", lambda jit_compile: [case])
+    arguments = ["--system", "magnification", "--turns", "2", "--out", str(tmp_path / "t.json")]
+    train_step.main(arguments)
+    out = capsys.readouterr().out
+    assert "32 px, batch 2: losses of step 3" in out and "\n  extractor_loss " in out
+    assert "| times as long" in out and "Target: at least 1.3 times" in out
+    content = json.loads((tmp_path / "t.json").read_text())
+    (figures,) = content["cases"]
+    assert figures["ratio"] > 0 and figures["ms"]["ours"] > 0
+    assert f"| {figures['ratio']:.2f} " in out
