@@ -1,4 +1,4 @@
-"""tfface: facial expressions restored and recognized with adversarial models, in Keras 3.
+"""tfface: facial expressions restored, recognized and magnified by adversarial models, in Keras 3.
 
 The public names are loaded when they are first used, so that `import tfface` costs nothing.
 """
@@ -9,6 +9,7 @@ _HOMES = {
     "ActionUnitClassifier": "tfface.restoration.networks",
     "ExpressionRestorer": "tfface.restoration.model",
     "FaceSource": "tfface.data.source",
+    "MagnificationPredictor": "tfface.serving.predictors.magnification",
     "RecognitionPredictor": "tfface.serving.predictors.recognition",
     "RestorationDiscriminator": "tfface.restoration.networks",
     "RestorationGenerator": "tfface.restoration.networks",

@@ -6,7 +6,7 @@ import tensorflow as tf
 from PIL import Image
 
 from tfface.data.degradation import degrade
-from tfface.serving.servable import decode_faces, in_float32, resize_faces
+from tfface.serving.servable import decode_faces, encode_faces, in_float32, resize_faces
 
 
 def test_files_of_any_size_become_faces(picture_files, bicubic):
@@ -33,6 +33,16 @@ def test_faces_are_resized_as_in_training(picture):
     faces = np.stack([picture(seed, 130, 130)[:128, :128] / np.float32(255) for seed in range(3)])
     low, _ = degrade(faces, (0, 0), scale=8, hidden_area=0)
     np.testing.assert_allclose(resize_faces(faces, 16), low, atol=1e-6)
+
+
+def test_faces_become_files_rounded_to_the_nearest_level():
+    levels = np.array(
+        [[[-0.2, 0.0, 0.4], [0.6, 100.4, 100.6]], [[254.4, 254.6, 255.0], [300, 1, 2]]]
+    )
+    expected = [[[0, 0, 0], [1, 100, 101]], [[254, 255, 255], [255, 1, 2]]]
+    files = encode_faces(tf.constant(levels[None] / 255, tf.float32))
+    assert files.shape == (1,)
+    np.testing.assert_array_equal(tf.io.decode_png(files[0]), expected)
 
 
 def test_a_model_that_is_no_network_is_exported_as_it_is(nearest_generator):
