@@ -216,8 +216,9 @@ def test_colors_stay_in_range(images):
         lambda i, p, s: augmentation.random_rotation(i, p, s)[0],
         lambda i, p, s: augmentation.random_similarity(i, p, s)[0],
         lambda i, p, s: augmentation.random_color(i, s),
+        lambda i, p, s: augmentation.random_110(i, s),
     ],
-    ids=["flip", "crop", "rotation", "similarity", "color"],
+    ids=["flip", "crop", "rotation", "similarity", "color", "110"],
 )
 def test_a_function_of_the_seed_in_and_out_of_a_graph(images, landmarks, change):
     first, again, other = (change(images, landmarks, (7, step)).numpy() for step in (1, 1, 2))
@@ -261,3 +262,25 @@ def test_gray_is_luma_in_all_channels_of_a_share_of_the_images():
     np.testing.assert_allclose(gray[turned], np.repeat(luma[..., None], 3, -1)[turned], atol=1e-6)
     np.testing.assert_array_equal(augmentation.random_gray(images, (3, 1), 0.0), images)
     assert (augmentation.random_gray(images, (3, 1), 1.0).numpy() != images).any((1, 2, 3)).all()
+
+
+def test_the_110_are_distinct():
+    image = np.random.default_rng(0).random((1, 70, 70, 1)).astype(np.float32)
+    expanded = augmentation.expand_110(image).numpy()[0]
+    distances = np.abs(expanded[:, None, ::9, ::9] - expanded[None, :, ::9, ::9]).max((2, 3, 4))
+    assert np.all((distances < 1e-6) == np.eye(110, dtype=bool))
+
+
+def test_random_110_draws_each_of_them_about_equally_often():
+    """3300 draws, 30 expected of each, standard deviation 5.5; channels are changed alike."""
+    rng = np.random.default_rng(0)
+    image = rng.random((1, 12, 10, 2)).astype(np.float32)
+    expanded = augmentation.expand_110(image).numpy()[0].reshape(110, -1)
+    drawn = augmentation.random_110(np.repeat(image, 3300, axis=0), (5, 2)).numpy()
+    assert drawn.shape == (3300, 6, 4, 2)
+    which = []
+    for one in drawn.reshape(3300, -1):
+        (match,) = np.flatnonzero(np.abs(expanded - one).max(axis=1) < 1e-5)
+        which.append(match)
+    counts = np.bincount(which, minlength=110)
+    assert counts.min() > 8 and counts.max() < 58
