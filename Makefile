@@ -9,6 +9,7 @@ DEMO_RUN := runs/quickstart/$(SYSTEM)
 
 VERB_restoration := restore
 VERB_recognition := recognize
+VERB_magnification := magnify
 
 # One line a message; TensorFlow's own start-up messages stay out of it.
 export TF_CPP_MIN_LOG_LEVEL ?= 3
@@ -18,7 +19,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 3
 
 help:
 	@echo "make demo   train a small restoration model, show its table and pictures, export it"
-	@echo "            (make demo SYSTEM=recognition: the same for recognition)"
+	@echo "            (SYSTEM=recognition or magnification: the same for those)"
 	@echo "make test   run the whole test suite"
 	@echo "make lint   check style and format (ruff)"
 	@echo "Each sets itself up in $(VENV) first. Another Python: make PYTHON=python3.12 demo"

@@ -51,6 +51,7 @@ class Builder(FaceDatasetBuilder):
         SyntheticConfig(name="frames_many", subjects=150, frames_per_subject=20),
         SyntheticConfig(name="frames_full", subjects=41, frames_per_subject=400),
         SyntheticConfig(name="sequences_small", subjects=20),
+        SyntheticConfig(name="sequences_many", subjects=100),
         SyntheticConfig(name="sequences_full", subjects=123),
     ]
 
