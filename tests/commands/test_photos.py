@@ -74,9 +74,9 @@ def test_the_model_s_fault_ends_the_verb(photo):
 
 
 def test_what_cannot_be_written_ends_the_verb():
-    with pytest.raises(CommandError, match=r"^a.png: cannot be written \(No space left\)$"):
-        with writing("a.png"):
-            raise OSError(28, "No space left")
+    line = r"^a.png: cannot be written \(No space left\)$"
+    with pytest.raises(CommandError, match=line), writing("a.png"):
+        raise OSError(28, "No space left")
     with pytest.raises(CommandError, match="^b.png: cannot be$"), writing("a.png"):
         raise PhotoError("b.png: cannot be")
 
