@@ -7,6 +7,7 @@ from tfface.magnification.examples import (
     LIT_THRESHOLD,
     PER_CLASS,
     ExampleDraw,
+    face_pairs,
     lit_features,
     lit_share,
 )
@@ -65,11 +66,20 @@ def test_neighbors_are_parted():
     assert sum(abs(a - b) == 1 for a, b in pairs) < 30  # 18 of 90 pairs are neighbors
 
 
+def faces_of(features, peaks=None):
+    """Faces with these features, each of a sequence of its own unless their peaks are given."""
+    peaks = range(len(features)) if peaks is None else peaks
+    return [
+        {"f": np.array(f), "peak": np.full((2, 2, 3), p)}
+        for f, p in zip(features, peaks, strict=True)
+    ]
+
+
 FEATURES = [
-    [{"f": np.array([0.0, 4.0, 1.0, 2.0])}, {"f": np.array([0.4, 3.7, 1.0, 2.5])}],
+    faces_of([[0.0, 4.0, 1.0, 2.0], [0.4, 3.7, 1.0, 2.5]]),
     [],
-    [{"f": np.array([0.0, 0.0, 0.0, 0.0])}],
-    [{"f": np.array([v, 0.0, 0.0, 0.0])} for v in (0.0, 0.3, 1.0)],
+    faces_of([[0.0, 0.0, 0.0, 0.0]]),
+    faces_of([[v, 0.0, 0.0, 0.0] for v in (0.0, 0.3, 1.0)]),
 ]
 
 
@@ -83,7 +93,7 @@ def test_features_that_differ_by_more_than_a_tenth_of_the_largest_are_lit():
 
 
 def test_features_count_in_units_of_their_own():
-    scaled = [[{"f": 50 * face["f"]} for face in faces] for faces in FEATURES]
+    scaled = [[{**face, "f": 50 * face["f"]} for face in faces] for faces in FEATURES]
     assert lit_share(scaled, "f") == lit_share(FEATURES, "f")
 
 
@@ -92,5 +102,10 @@ def test_without_a_pair_there_is_no_share():
 
 
 def test_dead_features_are_alike():
-    dead = [[{"f": np.zeros(4)}, {"f": np.zeros(4)}]]
-    assert lit_share(dead, "f") == 0
+    assert lit_share([faces_of([np.zeros(4), np.zeros(4)])], "f") == 0
+
+
+def test_frames_of_one_sequence_are_no_pair():
+    faces = faces_of([[0.0], [1.0], [2.0]], peaks=(0.5, 0.5, 0.7))
+    assert [(a["f"][0], b["f"][0]) for a, b in face_pairs(faces)] == [(0, 2), (1, 2)]
+    assert [part.shape for part in lit_features([faces, faces[:2]], "f")] == [(2, 1), (0, 1)]

@@ -57,6 +57,22 @@ class ExampleDraw:
         ]
 
 
+def face_pairs(faces):
+    """Every two faces of a class, but frames of one sequence, whose peak is the same.
+
+    Args:
+        faces: List of faces (dicts), as drawn.
+
+    Returns:
+        List of pairs of faces.
+    """
+    return [
+        (one, other)
+        for one, other in itertools.combinations(faces, 2)
+        if not np.array_equal(one["peak"], other["peak"])
+    ]
+
+
 def lit_features(examples, feature):
     """Which features are lit between every two faces of a class (Fig. 4).
 
@@ -65,16 +81,14 @@ def lit_features(examples, feature):
         feature: Name of the features to compare.
 
     Returns:
-        For each class (pairs, n) bool; the first pair is of its first two faces.
+        For each class (pairs, n) bool, in the order of `face_pairs`.
     """
-    features = [[face[feature] for face in faces] for faces in examples]
-    every = [one for faces in features for one in faces]
-    scale = np.max(every, initial=0.0)
+    every = np.array([face[feature] for faces in examples for face in faces])
+    scale = every.max(initial=0.0)
     lit = []
-    for faces in features:
-        pairs = list(itertools.combinations(faces, 2))
-        differences = [np.abs(first - second) for first, second in pairs]
-        lit.append(np.reshape(differences, (len(pairs), len(every[0]))) > LIT_THRESHOLD * scale)
+    for faces in examples:
+        differences = [np.abs(a[feature] - b[feature]) for a, b in face_pairs(faces)]
+        lit.append(np.reshape(differences, (-1, every.shape[-1])) > LIT_THRESHOLD * scale)
     return lit
 
 

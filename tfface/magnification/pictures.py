@@ -4,7 +4,7 @@ import keras
 import numpy as np
 
 from tfface.magnification.examination import heat_map
-from tfface.magnification.examples import lit_features
+from tfface.magnification.examples import face_pairs, lit_features
 from tfface.plots.heatmaps import heat_grid, lit_grid
 
 TITLES = {
@@ -60,7 +60,7 @@ def draw_features(scores, path, most=8):
 
     On the left those of the weak faces: to the mode "cnn", which has learned from such faces, or
     where it is not among them, to the classifier of the first mode. Then those of the faces that
-    each other mode makes of them. Draws nothing where no mode has two faces of a class to show.
+    each other mode makes of them. Draws nothing where there are no two faces of a class to show.
 
     Args:
         scores: By mode, Examined.
@@ -79,8 +79,9 @@ def draw_features(scores, path, most=8):
             maps[f"{title_of(mode)}, magnified"] = lit
     rows, names = [], []
     for i, faces in enumerate(first.pictures.examples):
-        if len(faces) > 1 and len(rows) < most:
-            rows.append(([f["weak"] for f in faces[:2]], [lit[i][0] for lit in maps.values()]))
+        pairs = face_pairs(faces)
+        if pairs and len(rows) < most:
+            rows.append(([f["weak"] for f in pairs[0]], [lit[i][0] for lit in maps.values()]))
             names.append(first.classes[i])
     if rows:
         title = "Features that differ between two faces of a class"
