@@ -8,6 +8,7 @@ import tensorflow_datasets as tfds
 from tqdm import tqdm
 
 from tfface.data.datasets.base import FaceDatasetBuilder, deal_subjects
+from tfface.data.datasets.workers import in_order
 from tfface.data.schema import FACE_SIZE
 from tfface.data.synthetic import SYNTHETIC_AUS, frames, sequences
 from tfface.facs.action_units import BP4D_AUS
@@ -51,7 +52,7 @@ class Builder(FaceDatasetBuilder):
         SyntheticConfig(name="frames_many", subjects=150, frames_per_subject=20),
         SyntheticConfig(name="frames_full", subjects=41, frames_per_subject=400),
         SyntheticConfig(name="sequences_small", subjects=20),
-        SyntheticConfig(name="sequences_many", subjects=100),
+        SyntheticConfig(name="sequences_many", subjects=60),
         SyntheticConfig(name="sequences_full", subjects=123),
     ]
 
@@ -93,9 +94,15 @@ class Builder(FaceDatasetBuilder):
             recorded = functools.partial(
                 frames, count=config.frames, action_units=self._action_units
             )
-        for subject in subjects:
-            for record in recorded(config.seed, subject, size=FACE_SIZE):
+
+        def drawn(subject):
+            return [
                 # OpenCV encodes several times as fast as TFDS would, and takes BGR.
-                record["image"] = cv2.imencode(".png", record["image"][..., ::-1])[1].tobytes()
+                {**record, "image": cv2.imencode(".png", record["image"][..., ::-1])[1].tobytes()}
+                for record in recorded(config.seed, subject, size=FACE_SIZE)
+            ]
+
+        for subject, records in zip(subjects, in_order(drawn, subjects, self.workers), strict=True):
+            for record in records:
                 yield f"{subject}/{record['sequence']}/{record['frame']:06d}", record
                 progress.update()
