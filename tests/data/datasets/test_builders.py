@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 import tensorflow_datasets as tfds
 from PIL import Image
 
-from tests.layouts import bp4d, ck_plus, disfa, oulu_casia, sketchy
+from tests.layouts import bp4d, bu3dfe, bu4dfe, ck_plus, disfa, fer2013, oulu_casia, sketchy
 from tfface.data.datasets.request import available, builder_class_of
 
 ROOT = Path(__file__).parents[3]
@@ -47,12 +48,19 @@ def write_image_folder(folder):
 DELIVERED = {
     "image_folder": (write_image_folder, "default", {"subject_A": 1}),
     "bp4d": (bp4d.make, "default", {"subject_F001": 5, "subject_M002": 5}),
+    "bu3dfe": (partial(bu3dfe.make, subjects=["F0001"]), "default", {"subject_F0001": 25}),
+    "bu4dfe": (
+        partial(bu4dfe.make, subjects=["F001"], frames=2),
+        "default",
+        {"subject_F001": 18},
+    ),
     "ck_plus": (
         ck_plus.make,
         "default",
         {"subject_S005": 4, "subject_S010": 4, "subject_S506": 4},
     ),
     "disfa": (disfa.make, "default", {"subject_SN001": 4, "subject_SN009": 4}),
+    "fer2013": (fer2013.make, "default", {"train": 6, "validation": 3, "test": 3}),
     "oulu_casia": (oulu_casia.make, "vl_strong", {"subject_P001": 12, "subject_P002": 12}),
     "sketchy": (sketchy.make, "paper", {"train": 36, "test": 12}),
 }

@@ -2,27 +2,17 @@ import shutil
 import tempfile
 from pathlib import Path
 
-import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
 from tests.layouts import oulu_casia
+from tests.layouts.faces import MiddleDetector
 from tfface.data.datasets import base
 from tfface.data.datasets.oulu_casia.delivery import read_delivery
 from tfface.data.datasets.oulu_casia.oulu_casia_dataset_builder import Builder
 from tfface.data.datasets.prepare import prepare
 from tfface.data.datasets.request import RequestError
-from tfface.data.detection import Face
 from tfface.facs.expressions import OULU_CASIA_EXPRESSIONS
-
-
-class MiddleDetector:
-    """Finds a face where the layout puts one: 96 pixels wide, 40 from the left, 16 from the top."""
-
-    def detect(self, image):
-        points = [[0.335, 0.40], [0.665, 0.40], [0.5, 0.6], [0.4, 0.745], [0.6, 0.745]]
-        points = np.array(points, np.float32) * 96 - 0.5 + [40, 16]
-        return [Face((40.0, 16.0, 96.0, 96.0), points.astype(np.float32), 0.99)]
 
 
 @pytest.fixture(autouse=True)
@@ -100,7 +90,7 @@ def test_missing_and_unknown_classes(folder):
     shutil.rmtree(strong / "Sadness")
     assert read_delivery(folder, "VL", "Strong").missing[0] == "P001: no pictures of sadness"
     (strong / "Fear").rename(strong / "Boredom")
-    with pytest.raises(ValueError, match=r"P001/Boredom: must be one of anger, .*'Boredom'"):
+    with pytest.raises(ValueError, match=r"P001/Boredom: must be one of Anger, .*'Boredom'"):
         read_delivery(folder, "VL", "Strong")
 
 
@@ -124,5 +114,5 @@ def test_a_wrong_folder(folder):
     with pytest.raises(ValueError, match=f"they are in {folder}"):
         read_delivery(folder.parent, "VL", "Strong")
     shutil.rmtree(folder / "VL/Strong/P001")
-    with pytest.raises(ValueError, match=r"must hold pictures such as P001/Anger/000.jpeg"):
+    with pytest.raises(ValueError, match=r"must hold pictures such as P001/Anger/000.jpg"):
         read_delivery(folder, "VL", "Strong")

@@ -23,7 +23,7 @@ from typing import Any
 
 import tensorflow_datasets as tfds
 
-from tfface.data.datasets.faces import FaceStore, align_frames
+from tfface.data.datasets.faces import FaceStore, align_frames, keep_frames
 from tfface.data.datasets.frames import Delivery, Frame
 from tfface.data.datasets.report import REPORT_NAME, Report
 from tfface.data.detection import DETECTORS, create_detector
@@ -162,10 +162,13 @@ class PhotoDatasetBuilder(FaceDatasetBuilder, skip_registration=True):
 
     Attributes:
         NAMED_BY_USER: Whether every folder is a set of its own, which its user names.
+        WHOLE_PICTURES: Whether pictures are taken as they are, because they are cut already or show
+            no face.
         workers: How many pictures are worked on at once; None for one a core.
     """
 
     NAMED_BY_USER = False
+    WHOLE_PICTURES = False
     workers: int | None = None
 
     @abc.abstractmethod
@@ -221,6 +224,10 @@ class PhotoDatasetBuilder(FaceDatasetBuilder, skip_registration=True):
         return {split: self._generate_examples(store, indices[split]) for split in indices}
 
     def _align(self, frames: Sequence[Frame], store: FaceStore) -> None:
+        title = f"{self.name}/{self.builder_config_name}: pictures"
+        if self.WHOLE_PICTURES:
+            keep_frames(frames, store, workers=self.workers, description=title)
+            return
         config = self.builder_config
         self._report.entries["detector"] = config.detector
         make_detector = functools.partial(create_detector, config.detector, config.detector_model)
@@ -232,7 +239,6 @@ class PhotoDatasetBuilder(FaceDatasetBuilder, skip_registration=True):
                 frames, make_detector, store, folder=self.data_path, options=options, runner=runner
             )
         else:
-            title = f"{self.name}/{self.builder_config_name}: faces"
             align_frames(frames, make_detector, store, workers=self.workers, description=title)
 
     def _generate_examples(self, store: FaceStore, indices: Sequence[int]):
@@ -245,5 +251,5 @@ def _subjects_of_splits(frames: Sequence[Frame]) -> dict[str, list[str]]:
         return deal_subjects(frame.subject for frame in frames)
     splits: dict[str, set[str]] = collections.defaultdict(set)
     for frame in frames:
-        splits[frame.split].add(frame.subject)
+        splits[frame.split] |= {frame.subject} - {""}  # "" is nobody known
     return {split: sorted(splits[split]) for split in sorted(splits)}

@@ -69,8 +69,8 @@ def look_at(name: str, manual_dir: str | os.PathLike, config_name: str | None = 
     delivered = builder.delivery(manual_dir)
     sample = _sample(delivered.frames)
     return Look(
-        subjects=len({frame.subject for frame in delivered.frames}),
-        sequences=len({(frame.subject, frame.sequence) for frame in delivered.frames}),
+        subjects=len({frame.subject for frame in delivered.frames} - {""}),
+        sequences=len({(each.subject, each.sequence) for each in delivered.frames} - {("", "")}),
         frames=len(delivered.frames),
         with_landmarks=sum(frame.landmarks is not None for frame in delivered.frames),
         without_labels=sum(delivered.without_labels.values()),

@@ -118,7 +118,41 @@ def align_frames(
         workers: Number of pictures worked on at once; None for one a core.
         description: The progress bar's title.
     """
-    cut = FaceCutter(make_detector, size)
+    _through(FaceCutter(make_detector, size), frames, store, workers, description)
+
+
+def keep_frames(
+    frames: Sequence[Frame],
+    store: FaceStore,
+    *,
+    size: int = FACE_SIZE,
+    workers: int | None = None,
+    description: str = "pictures",
+) -> None:
+    """Takes whole pictures, for sets whose pictures are cut already or show no face.
+
+    Args:
+        frames: The frames.
+        store: Takes the pictures, and the frames that gave none.
+        size: Side of the pictures in pixels; one of another size is stretched.
+        workers: Number of pictures worked on at once; None for one a core.
+        description: The progress bar's title.
+    """
+
+    def keep(frame, picture):
+        try:
+            image = _opened(frame, picture)
+        except PhotoError as error:
+            return AlignedFace(reason=str(error))
+        if image.shape[:2] != (size, size):
+            image = cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA)
+        return AlignedFace(_encoded(image))
+
+    _through(keep, frames, store, workers, description)
+
+
+def _through(cut, frames, store, workers, description) -> None:
+    """Sends frames through a function of frame and given picture into the store."""
     # disable=None: a bar on a terminal, nothing elsewhere.
     progress = tqdm(None, description, len(frames), unit=" pictures", disable=None)
     with VideoReader() as videos, progress:
@@ -160,16 +194,19 @@ class FaceCutter:
             face, matrix = align(image, where, self._size)
         except ValueError as error:
             return AlignedFace(reason=" ".join(str(error).split()))
-        encoded = cv2.imencode(".png", face[..., ::-1])[1].tobytes()  # OpenCV encodes BGR
         if landmarks is not None:
             landmarks = transform_points(landmarks, matrix)
-        return AlignedFace(encoded, landmarks)
+        return AlignedFace(_encoded(face), landmarks)
 
     def _detect(self, image):
         with self._lock:
             if self._detector is None:
                 self._detector = self._make_detector()
         return self._detector.detect(image)
+
+
+def _encoded(image: np.ndarray) -> bytes:
+    return cv2.imencode(".png", image[..., ::-1])[1].tobytes()  # OpenCV encodes BGR
 
 
 def _opened(frame: Frame, picture: np.ndarray | PhotoError | None) -> np.ndarray:

@@ -2,14 +2,9 @@
 
 import dataclasses
 
-import cv2
-from tqdm import tqdm
-
 from tfface.data.datasets.base import PhotoConfig, PhotoDatasetBuilder
 from tfface.data.datasets.delivered import digest
-from tfface.data.datasets.faces import AlignedFace
 from tfface.data.datasets.sketchy.delivery import SKETCHES, read_delivery
-from tfface.data.photos import PhotoError
 
 
 @dataclasses.dataclass(eq=False)
@@ -41,6 +36,7 @@ class Builder(PhotoDatasetBuilder):
         "The folder must hold sketch/tx_000000000000, with a folder of PNG files a class, as "
         "rendered_256x256.7z unpacks (the folder 256x256)."
     )
+    WHOLE_PICTURES = True  # there is no face to look for
     BUILDER_CONFIGS = [SketchyConfig(name="paper")]  # noqa: RUF012  (TFDS's own way to declare it)
 
     def _n_action_units(self):
@@ -53,15 +49,3 @@ class Builder(PhotoDatasetBuilder):
     def source_digest(self, manual_dir):
         """See base class."""
         return digest(manual_dir, f"{SKETCHES}/*/*.png", content=False)
-
-    def _align(self, frames, store):
-        """Takes whole pictures: there is no face to look for."""
-        title = f"{self.name}/{self.builder_config_name}: sketches"
-        for frame in tqdm(frames, title, unit=" pictures", disable=None):
-            try:
-                image = frame.photo()
-            except PhotoError as error:
-                store.add(frame, AlignedFace(reason=str(error)))
-            else:
-                encoded = cv2.imencode(".png", image[..., ::-1])[1]  # OpenCV encodes BGR
-                store.add(frame, AlignedFace(encoded.tobytes()))

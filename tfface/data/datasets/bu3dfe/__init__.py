@@ -1,0 +1,1 @@
+"""BU-3DFE, as a TFDS data set."""

@@ -1,0 +1,1 @@
+"""BU-4DFE, as a TFDS data set."""

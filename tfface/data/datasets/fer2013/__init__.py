@@ -1,0 +1,1 @@
+"""FER-2013, as a TFDS data set."""
