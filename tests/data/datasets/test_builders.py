@@ -11,7 +11,7 @@ import pytest
 import tensorflow_datasets as tfds
 from PIL import Image
 
-from tests.layouts import bp4d, bu3dfe, bu4dfe, ck_plus, disfa, fer2013, oulu_casia, sketchy
+from tests.layouts import bp4d, bu3dfe, bu4dfe, ck_plus, disfa, fer2013, lsemsw, oulu_casia, sketchy
 from tfface.data.datasets.request import available, builder_class_of
 
 ROOT = Path(__file__).parents[3]
@@ -61,6 +61,7 @@ DELIVERED = {
     ),
     "disfa": (disfa.make, "default", {"subject_SN001": 4, "subject_SN009": 4}),
     "fer2013": (fer2013.make, "default", {"train": 6, "validation": 3, "test": 3}),
+    "lsemsw": (lsemsw.make, "default", lsemsw.SPLITS),
     "oulu_casia": (oulu_casia.make, "vl_strong", {"subject_P001": 12, "subject_P002": 12}),
     "sketchy": (sketchy.make, "paper", {"train": 36, "test": 12}),
 }

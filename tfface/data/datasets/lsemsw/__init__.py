@@ -1,0 +1,1 @@
+"""LSEMSW, subtle expressions from films, as a TFDS data set."""
