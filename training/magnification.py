@@ -17,7 +17,7 @@ load_tensorflow(wake=False)  # before the imports below load it with all that it
 
 import numpy as np
 from configuration import DataConfig, OptimizerConfig, RunConfig, UsageError, asked, main
-from jsonargparse.typing import OpenUnitInterval
+from jsonargparse.typing import OpenUnitInterval, PositiveFloat
 from optimizers import make_optimizer
 from pairs import PairsConfig, open_parts, pick
 from run import Run, load_network, whole_plan
@@ -53,6 +53,8 @@ class MagnificationConfig(RunConfig):
     """Trains with each of these BaseNets in place of classifier.backbone."""
     average: OpenUnitInterval | None = None
     """Momentum of a moving average of the generator, which is then tested and exported."""
+    extractor_rate: PositiveFloat = 1.0
+    """Learning rate of E (rho_E) as a share of training.learning_rate."""
 
 
 @dataclass(kw_only=True)
@@ -222,7 +224,10 @@ def make_optimizers(run, model):
     chosen = run.config.classifier_training
     if run.config.variant == "cnn":
         return {"classifier": make_optimizer(chosen, chosen.average)}
-    return run.optimizers(*model.player_names)
+    optimizers = run.optimizers(*model.player_names)
+    if "extractor" in optimizers:
+        optimizers["extractor"].learning_rate *= run.config.extractor_rate
+    return optimizers
 
 
 def compare(run, parts, results):

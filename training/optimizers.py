@@ -26,11 +26,6 @@ def make_optimizer(plan, average=None):
     return keras.optimizers.Adam(**arguments)
 
 
-def falls(plan):
-    """Whether a plan's learning rate changes at all."""
-    return plan.decay_every is not None or plan.decay_stalled is not None
-
-
 def learning_rate(plan, losses):
     """The learning rate of the epoch that follows some others.
 

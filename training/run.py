@@ -22,7 +22,7 @@ import tensorflow as tf
 import yaml
 from configuration import RunError, UsageError, asked
 from devices import is_chief, make_strategy, wait_for_all
-from optimizers import falls, learning_rate, make_optimizer
+from optimizers import learning_rate, make_optimizer
 
 from tfface.atomic import written_aside
 from tfface.data.folds import make_fold
@@ -379,10 +379,12 @@ class _Bookkeeper(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch, logs=None):
         self.begun = time.time()
-        if falls(self.plan):
-            rate = learning_rate(self.plan, self.losses)
-            for optimizer in self.model.optimizers.values():
-                optimizer.learning_rate = rate
+        if self.losses:  # Players' rates keep their proportion.
+            before, now = (
+                learning_rate(self.plan, past) for past in (self.losses[:-1], self.losses)
+            )
+            for optimizer in self.model.optimizers.values() if now != before else ():
+                optimizer.learning_rate = optimizer.learning_rate * (now / before)
 
     def on_epoch_end(self, epoch, logs=None):
         figures = {name: float(value) for name, value in (logs or {}).items()}
