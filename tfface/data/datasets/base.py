@@ -72,7 +72,12 @@ class FaceDatasetBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True
 
     `info.metadata` holds `action_units` (the AUs in the order of `au`), `expressions` (names in the
     order of the class ids) and `subjects` ({split: [subject IDs]}).
+
+    Attributes:
+        workers: How many pictures are worked on at once; None for one a core.
     """
+
+    workers: int | None = None
 
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES = {"1.0.0": "First version."}  # noqa: RUF012  (TFDS's own way to declare it)
@@ -164,12 +169,10 @@ class PhotoDatasetBuilder(FaceDatasetBuilder, skip_registration=True):
         NAMED_BY_USER: Whether every folder is a set of its own, which its user names.
         WHOLE_PICTURES: Whether pictures are taken as they are, because they are cut already or show
             no face.
-        workers: How many pictures are worked on at once; None for one a core.
     """
 
     NAMED_BY_USER = False
     WHOLE_PICTURES = False
-    workers: int | None = None
 
     @abc.abstractmethod
     def delivery(self, manual_dir: Path) -> Delivery:

@@ -13,7 +13,6 @@ from typing import Any
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from tfface.data.datasets.base import PhotoDatasetBuilder
 from tfface.data.datasets.report import REPORT_NAME
 from tfface.data.datasets.request import RequestError, quiet_tfds, requested_builder
 from tfface.data.datasets.spreading import beam_options
@@ -67,8 +66,7 @@ def prepare(
     builder, manual_dir = requested_builder(
         name, manual_dir, data_dir, config_name, detector, detector_model
     )
-    if isinstance(builder, PhotoDatasetBuilder):
-        builder.workers = workers
+    builder.workers = workers
     title = f"{name}/{builder.builder_config_name}"
     if overwrite or not builder.data_path.exists():
         print(f"{title}: preparing", flush=True)
