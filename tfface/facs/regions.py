@@ -5,8 +5,8 @@ import numpy as np
 from tfface.facs.action_units import validate_action_units
 from tfface.facs.landmarks import LEFT_EYE, RIGHT_EYE, fill_unknown, mean_face
 
-# Inner eye corners; the distance between them is the `scale` of the centers below.
-_INNER_EYE_CORNERS = (39, 42)
+INNER_EYE_CORNERS = (39, 42)
+"""The right and the left one; the distance between them is the `scale` of the centers below."""
 
 _RIGHT_EYE_POINTS = tuple(range(RIGHT_EYE.start, RIGHT_EYE.stop))
 _LEFT_EYE_POINTS = tuple(range(LEFT_EYE.start, LEFT_EYE.stop))
@@ -59,6 +59,22 @@ where FACS says that they show.
 _N_CENTER_POINTS = 6
 
 
+def center_points(action_units):
+    """The table above as arrays, for whoever computes centers: a fixed linear map.
+
+    Args:
+        action_units: n FACS numbers.
+
+    Returns:
+        points, (n, 2, 6) int: which landmarks each center is the mean of, some of them repeated.
+        shifts, (n,) float32: how many scales downward the centers lie from there.
+    """
+    points = np.array(
+        [[np.resize(side, _N_CENTER_POINTS) for side in AU_CENTERS[au][:2]] for au in action_units]
+    )
+    return points, np.array([AU_CENTERS[au][2] for au in action_units], np.float32)
+
+
 def au_centers(landmarks, action_units):
     """Returns the two centers of each action unit.
 
@@ -78,9 +94,9 @@ def au_centers(landmarks, action_units):
     landmarks = np.asarray(landmarks, np.float32)
     if landmarks.shape[-2:] != (68, 2):
         raise ValueError(f"`landmarks` must have shape (..., 68, 2). Received: {landmarks.shape}")
-    points, shifts = _center_indices(action_units)
+    points, shifts = center_points(action_units)
     centers = landmarks[..., points, :].mean(axis=-2)  # (..., n, 2, 2)
-    right, left = _INNER_EYE_CORNERS
+    right, left = INNER_EYE_CORNERS
     scale = np.linalg.norm(landmarks[..., left, :] - landmarks[..., right, :], axis=-1)
     centers[..., 1] += scale[..., None, None] * shifts[:, None]
     return centers
@@ -185,14 +201,6 @@ def _held_by_patches(centers, grid, size, tolerance=1e-3):
     columns, rows = inside[:, :, 0], inside[:, :, 1]
     held = (rows[..., :, None] & columns[..., None, :]).any(axis=1)  # (n, grid, grid)
     return held.reshape(len(centers), grid * grid)
-
-
-def _center_indices(action_units):
-    """Returns the points, (n, 2, 6) int, and shifts, (n,) float32, of the AUs' centers."""
-    points = np.array(
-        [[np.resize(side, _N_CENTER_POINTS) for side in AU_CENTERS[au][:2]] for au in action_units]
-    )
-    return points, np.array([AU_CENTERS[au][2] for au in action_units], np.float32)
 
 
 def _known_landmarks(landmarks, size):
