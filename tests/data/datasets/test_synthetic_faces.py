@@ -61,6 +61,16 @@ def test_posed_sequences_carry_expression_and_phase(tmp_path):
     assert report["action_units"]["12"]["present"] == presence[:, numbers.index(12)].sum() > 0
 
 
+def test_some_frames_of_a_sequence_look_as_they_do_among_all(tmp_path):
+    few = records(build(tmp_path / "few", subjects=1, shown=(0, 5, 11)), "subject_S001")
+    every = records(build(tmp_path / "every", subjects=1), "subject_S001")
+    chosen = [record for record in every if record["phase"] * 11 in (0, 5, 11)]
+    assert [record["frame"] for record in few] == [record["frame"] for record in chosen]
+    assert len(few) == 21
+    for one, other in zip(few, chosen, strict=True):
+        np.testing.assert_array_equal(one["image"], other["image"])
+
+
 def test_the_same_seed_gives_the_same_bytes(tmp_path):
     files = []
     for name in ("a", "b"):
@@ -73,6 +83,9 @@ def test_the_same_seed_gives_the_same_bytes(tmp_path):
 def test_config_rules():
     with pytest.raises(ValueError, match="`subjects` must be at least 1. Received: 0"):
         SyntheticConfig(name="none", subjects=0)
+    for shown in ((), (5, 0), (0, 12), (1, 1)):
+        with pytest.raises(ValueError, match="`shown` must be ascending frames from 0 to 11"):
+            SyntheticConfig(name="odd", shown=shown)
     with pytest.raises(ValueError, match="`config_name` must be one of frames_small, .*'huge'"):
         prepare_module.prepare("synthetic_faces", config_name="huge")
     with pytest.raises(ValueError, match="`manual_dir` must be None for 'synthetic_faces'"):

@@ -47,7 +47,7 @@ def frames(seed, subject, count, size, action_units=SYNTHETIC_AUS):
         yield _record(picture, landmarks, subject, task, frame, intensities[coded])
 
 
-def sequences(seed, subject, size, action_units=SYNTHETIC_AUS):
+def sequences(seed, subject, size, action_units=SYNTHETIC_AUS, shown=range(SEQUENCE_LENGTH)):
     """Yields posed expressions from neutral to peak, as CK+ holds them.
 
     One sequence of 12 frames for each of `CK_PLUS_EXPRESSIONS`; `phase` runs from 0 to 1.
@@ -57,6 +57,7 @@ def sequences(seed, subject, size, action_units=SYNTHETIC_AUS):
         subject: The subject's number or name.
         size: Width and height of the pictures in pixels.
         action_units: The AUs to label, a subset of `SYNTHETIC_AUS`.
+        shown: The frames of a sequence, from 0, that are drawn; they look as they do among all.
 
     Yields:
         Dicts with the keys of the one record (`data.schema`), NumPy values.
@@ -77,6 +78,8 @@ def sequences(seed, subject, size, action_units=SYNTHETIC_AUS):
             onset = np.clip((phase - delay) / (1.0 - delay), 0.0, 1.0)
             intensities = (peak * onset * onset * (3.0 - 2.0 * onset)).astype(np.float32)
             nuisance = _next_frame(nuisance, rng, 0.12)
+            if frame not in shown:
+                continue
             picture, landmarks = render(identity, intensities, nuisance, size)
             yield _record(picture, landmarks, subject, expression, frame, intensities[coded],
                           label, phase)  # fmt: skip

@@ -11,6 +11,7 @@ from tfface.data.datasets.base import FaceDatasetBuilder, deal_subjects
 from tfface.data.datasets.workers import in_order
 from tfface.data.schema import FACE_SIZE
 from tfface.data.synthetic import SYNTHETIC_AUS, frames, sequences
+from tfface.data.synthetic.recordings import SEQUENCE_LENGTH
 from tfface.facs.action_units import BP4D_AUS
 from tfface.facs.expressions import CK_PLUS_EXPRESSIONS
 
@@ -24,14 +25,23 @@ class SyntheticConfig(tfds.core.BuilderConfig):
         frames_per_subject: Frames of spontaneous behavior a person (as BP4D: 12 AUs, no expression
             labels). None gives posed sequences instead (as CK+: the seven expressions, 12 frames
             each from neutral to peak, all AUs).
+        shown: Which of those 12 frames, from 0, are drawn.
         seed: Seed of everything; the same seed gives the same bytes.
     """
 
     subjects: int = 41
     frames_per_subject: int | None = None
+    shown: tuple[int, ...] = tuple(range(SEQUENCE_LENGTH))
     seed: int = 0
 
     def __post_init__(self):
+        if not self.shown or list(self.shown) != sorted(
+            set(self.shown) & set(range(SEQUENCE_LENGTH))
+        ):
+            raise ValueError(
+                f"`shown` must be ascending frames from 0 to {SEQUENCE_LENGTH - 1}. "
+                f"Received: {self.shown}."
+            )
         for name, value in (("subjects", self.subjects), ("frames_per_subject", self.frames)):
             if value < 1:
                 raise ValueError(f"`{name}` must be at least 1. Received: {value}.")
@@ -40,7 +50,7 @@ class SyntheticConfig(tfds.core.BuilderConfig):
     def frames(self) -> int:
         """Frames a person."""
         if self.frames_per_subject is None:
-            return 12 * len(CK_PLUS_EXPRESSIONS)
+            return len(self.shown) * len(CK_PLUS_EXPRESSIONS)
         return self.frames_per_subject
 
 
@@ -52,7 +62,7 @@ class Builder(FaceDatasetBuilder):
         SyntheticConfig(name="frames_many", subjects=150, frames_per_subject=20),
         SyntheticConfig(name="frames_full", subjects=41, frames_per_subject=400),
         SyntheticConfig(name="sequences_small", subjects=20),
-        SyntheticConfig(name="sequences_many", subjects=60),
+        SyntheticConfig(name="sequences_weak", subjects=100, shown=(0, 5, 6, 7, 11)),
         SyntheticConfig(name="sequences_full", subjects=123),
     ]
 
@@ -89,7 +99,9 @@ class Builder(FaceDatasetBuilder):
     def _records(self, subjects, progress):
         config = self.builder_config
         if self._posed:
-            recorded = functools.partial(sequences, action_units=self._action_units)
+            recorded = functools.partial(
+                sequences, action_units=self._action_units, shown=config.shown
+            )
         else:
             recorded = functools.partial(
                 frames, count=config.frames, action_units=self._action_units
