@@ -8,7 +8,6 @@ import json
 import sys
 from dataclasses import dataclass, field
 from functools import partial, reduce
-from pathlib import Path
 from typing import Literal
 
 from tfface.commands.startup import load_tensorflow
@@ -16,6 +15,7 @@ from tfface.commands.startup import load_tensorflow
 load_tensorflow(wake=False)  # before the imports below load it with all that it has to say
 
 import numpy as np
+from basenets import compare, share_classifiers
 from configuration import DataConfig, OptimizerConfig, RunConfig, UsageError, asked, main
 from jsonargparse.typing import OpenUnitInterval, PositiveFloat
 from optimizers import make_optimizer
@@ -23,10 +23,16 @@ from pairs import PairsConfig, open_parts, pick
 from run import Run, load_network, whole_plan
 from series import make_parts, run_parts
 
+from tfface.backbones import BACKBONES
 from tfface.data.folds import fold_count
-from tfface.magnification.data import evaluation_batches, pretraining_batches, training_batches
+from tfface.magnification.data import (
+    dealt,
+    evaluation_batches,
+    pretraining_batches,
+    training_batches,
+)
 from tfface.magnification.evaluation import Evaluation
-from tfface.magnification.examination import Examined, average, examine
+from tfface.magnification.examination import Examined, examine
 from tfface.magnification.model import MODES, ExpressionTraining, GroupGAN, ReconstructionTraining
 from tfface.magnification.networks import (
     FEATURE_SIZE,
@@ -37,7 +43,6 @@ from tfface.magnification.networks import (
 )
 from tfface.magnification.pictures import draw_sample
 from tfface.serving.signatures.magnification import magnification_servable
-from tfface.tables import markdown, write_table
 
 
 @dataclass(kw_only=True)
@@ -84,8 +89,24 @@ SINGLE = {"folds": "one", "backbones": []}
 """What makes a part of a series no series itself."""
 
 
+FACES = {
+    "classifier": lambda pairs: pairs.face_count("peak"),
+    "reconstruction": lambda pairs: pairs.face_count("all"),
+    "magnification": len,
+}
+"""How many faces, or pairs, each stage goes through in one pass."""
+
+
 def train(config):
     """The whole job: one run, or a series of them and their table."""
+    if len(set(config.backbones)) < len(config.backbones):
+        raise UsageError(f"backbones must not repeat a name. Received: {config.backbones}")
+    if unknown := set(config.backbones) - set(BACKBONES):
+        raise UsageError(
+            f"backbones must be some of {', '.join(BACKBONES)}. Received: {sorted(unknown)}"
+        )
+    if config.variant == "all" and config.loss.content_loss == "perceptual":
+        raise UsageError("loss.content_loss perceptual is of E's features: --variant cnn or 2v2")
     axes = {
         "classifier.backbone": config.backbones or [config.classifier.backbone],
         "data.fold": (
@@ -99,7 +120,7 @@ def train(config):
     if len(parts) == 1:
         train_one(parts[0].config)
     else:
-        _share_classifiers(parts)
+        share_classifiers(parts)
         compare(Run(config, "magnification"), parts, run_parts(parts, train_one))
 
 
@@ -107,24 +128,23 @@ def train_one(config):
     """Trains and scores one model, going on where it was stopped; returns what was Examined."""
     run = Run(config, "magnification")
     parts = open_parts(run)
-    chosen = config.classifier_training if config.variant == "cnn" else config.training
-    plan = whole_plan(chosen, sum(len(p.train) for p in parts), config.steps_per_execution)
+    plans = make_plans(config, parts)
+    plan = plans["magnification"]
     if run.done(plan.epochs * plan.steps_per_epoch):
         return _examined(run)
     with run.scope("magnification"):  # What cannot be made is said before anything is trained.
-        classifier = asked(
-            ExpressionNet, len(parts[0].train.classes), config.pairs.crop, **config.classifier
-        )
+        classifier = make_classifier(config, parts)
         make_model(config, classifier)
-    picked = config.pairs.kind == "picked"
-    if config.variant != "cnn" or picked:
-        train_classifier(run, parts, classifier)
-    if picked:
+    if config.variant != "cnn" or config.pairs.kind == "picked":
+        train_classifier(run, parts, classifier, plans.get("classifier"))
+    if config.pairs.kind == "picked":
         parts = [pick(run, part, classifier) for part in parts]
     with run.scope("magnification"):
+        if config.variant == "cnn":  # It learns from weak faces alone, whoever picked their peaks.
+            classifier = make_classifier(config, parts)
         model = make_model(config, classifier)
-    if config.variant != "cnn" and not config.generator.residual:
-        train_reconstruction(run, parts, model)
+    if "reconstruction" in plans:
+        train_reconstruction(run, parts, model, plans["reconstruction"])
     with run.scope("magnification"):
         model.compile(make_optimizers(run, model), **run.switches())
     cut = PairsConfig.cut(config.pairs)
@@ -144,7 +164,10 @@ def train_one(config):
             model.generator, model.extractor, model.classifier, parts[0].train.classes, cut["size"]
         ).in_float32()
     run.save(finished, "magnifier")
-    run.say(f"evaluation: {sum(len(p.test) for p in parts)} weak test faces")
+    run.say(
+        f"evaluation: {sum(len(p.test) for p in parts)} weak test faces "
+        f"of fold {config.data.fold} of {config.data.protocol}"
+    )
     examined = examine(finished, test, parts=_are_aligned_faces(parts[0]))
     evaluation = Evaluation({config.variant: examined})
     if run.is_chief:
@@ -162,9 +185,33 @@ def train_one(config):
     return examined
 
 
+def make_plans(config, parts):
+    """By stage that this run has, its plan, the steps of its epochs filled in."""
+    plays = config.variant != "cnn"
+    plans = {"magnification": config.training if plays else config.classifier_training}
+    if (plays or config.pairs.kind == "picked") and config.classifier_training.path is None:
+        plans["classifier"] = config.classifier_training
+    if plays and not config.generator.residual:  # A residual G gives faces back from the start.
+        plans["reconstruction"] = config.reconstruction
+    trained = [part.train for part in parts]
+    for stage, plan in plans.items():
+        counts = [FACES[stage](pairs) for pairs in trained]
+        plans[stage] = whole_plan(plan, sum(counts), config.steps_per_execution)
+        asked(dealt, trained, counts, plan.batch_size, config.seed)
+    return plans
+
+
+def make_classifier(config, parts):
+    """C, yet to learn."""
+    classes = parts[0].train.classes
+    return asked(ExpressionNet, len(classes), config.pairs.crop, **config.classifier)
+
+
 def make_model(config, classifier):
     """The variant's players before the game, and Algorithm 1; E begins as a copy of C."""
-    size = config.pairs.crop
+    size, loss = config.pairs.crop, config.loss.clone()
+    if config.variant == "cnn":
+        loss.content_loss = "pixel"  # idle: nothing is magnified
     feature_size = FEATURE_SIZE if config.variant == "2v2" else 0
     judge = partial(
         asked, MagnificationDiscriminator, size, feature_size=feature_size, **config.discriminator
@@ -178,24 +225,25 @@ def make_model(config, classifier):
         "peak_discriminator": judge,
     }
     players = {name: makers[name]() for name in MODES[config.variant]}
-    return asked(GroupGAN, classifier, **players, mode=config.variant, **config.loss)
+    return asked(GroupGAN, classifier, **players, mode=config.variant, **loss)
 
 
-def train_classifier(run, parts, classifier):
+def train_classifier(run, parts, classifier, plan):
     """Trains C on peaks (where they are yet to be picked, on all faces), or loads it."""
     config, chosen = run.config, run.config.classifier_training
     if chosen.path is not None:
         given = load_network(chosen.path, ExpressionNet)
-        if (given.num_classes, given.size) != (classifier.num_classes, classifier.size):
+        (asked_for, found) = (
+            f"{config['num_classes']} classes, {config['size']} pixels and {config['backbone']}"
+            for config in (classifier.get_config(), given.get_config())
+        )
+        if asked_for != found:
             raise UsageError(
-                f"classifier_training.path must hold a classifier of {classifier.num_classes} "
-                f"classes and {classifier.size} pixels. "
-                f"Received: one of {given.num_classes} classes and {given.size} pixels"
+                f"classifier_training.path must hold a classifier of {asked_for}. "
+                f"Received: one of {found}"
             )
         asked(classifier.set_weights, given.get_weights())
         return
-    count = sum(part.train.face_count("peak") for part in parts)
-    plan = whole_plan(chosen, count, config.steps_per_execution)
     with run.scope("classifier"):
         training = ExpressionTraining(classifier)
         training.compile({"classifier": make_optimizer(chosen, chosen.average)}, **run.switches())
@@ -207,15 +255,12 @@ def train_classifier(run, parts, classifier):
     classifier.set_weights(weights)
 
 
-def train_reconstruction(run, parts, model):
-    """Trains G to give faces back; a residual G does so from the start."""
-    config, chosen = run.config, run.config.reconstruction
-    count = sum(part.train.face_count("all") for part in parts)
-    plan = whole_plan(chosen, count, config.steps_per_execution)
+def train_reconstruction(run, parts, model, plan):
+    """Trains G to give faces back."""
     with run.scope("reconstruction"):
         training = ReconstructionTraining(model.generator, model.extractor)
-        training.compile({"generator": make_optimizer(chosen)}, **run.switches())
-    stream = partial(_stream, partial(pretraining_batches, faces="all"), config, parts, plan)
+        training.compile({"generator": make_optimizer(plan)}, **run.switches())
+    stream = partial(_stream, partial(pretraining_batches, faces="all"), run.config, parts, plan)
     run.fit("reconstruction", training, stream, plan)
 
 
@@ -228,71 +273,6 @@ def make_optimizers(run, model):
     if "extractor" in optimizers:
         optimizers["extractor"].learning_rate *= run.config.extractor_rate
     return optimizers
-
-
-def compare(run, parts, results):
-    """Writes what a series shows: averages over folds, modes side by side, Table 1."""
-    config, folder = run.config, run.folder / "evaluation"
-    found = {}
-    for part, examined in zip(parts, results, strict=True):
-        backbone, _, variant = part.point.values()
-        found.setdefault(backbone, {}).setdefault(variant, []).append(examined)
-    evaluations = {
-        backbone: Evaluation({variant: average(folds) for variant, folds in modes.items()})
-        for backbone, modes in found.items()
-    }
-    folds = [part.point["data.fold"] for part in parts]
-    count = len(set(folds))
-    tested = f"average of {count} folds" if count > 1 else f"fold {folds[0]}"
-    for backbone, evaluation in evaluations.items():
-        if run.is_chief:
-            evaluation.write(folder / backbone if len(evaluations) > 1 else folder)
-        title = f"{backbone}, {tested} of {config.data.protocol}:"
-        run.say("\n".join([title, *evaluation.lines()]))
-    table = _accuracies(evaluations)
-    if run.is_chief:
-        write_table(folder / "basenets", *table)
-    run.say("\n".join(markdown(*table)))
-    points = {backbone: evaluation.metrics() for backbone, evaluation in evaluations.items()}
-    run.finish(
-        {
-            "variant": config.variant,
-            "folds": count,
-            "parts": [part.config.out for part in parts],
-            "backbones": points,
-            "metrics": next(iter(points.values())) if len(points) == 1 else None,
-        }
-    )
-
-
-def _accuracies(evaluations):
-    """Table 1: the accuracy of each BaseNet in each mode, and of its C on the weak faces."""
-    header, rows = ["BaseNet"], []
-    for backbone, evaluation in evaluations.items():
-        row = {"BaseNet": backbone}
-        for mode, examined in evaluation.scores.items():
-            accuracies = [(mode, "magnified")] + [("weak, by C of peaks", "weak")] * (mode != "cnn")
-            for title, of in accuracies:
-                mean, spread = examined.accuracy(of)
-                spread = "" if np.isnan(spread) else f" ± {spread:.3f}"
-                row.setdefault(title, f"{mean:.3f}{spread}")
-        header = list(dict.fromkeys([*header, *row]))
-        rows.append(row)
-    return header, [[row.get(title, "-") for title in header] for row in rows]
-
-
-def _share_classifiers(parts):
-    """Lets the modes of one BaseNet and fold play with one C, trained by the first of them."""
-    trained = {}
-    for part in parts:
-        chosen = part.config.classifier_training
-        if part.point["variant"] == "cnn" or chosen.path is not None:
-            continue
-        key = part.point["classifier.backbone"], part.point["data.fold"]
-        if key in trained:
-            chosen.path = str(trained[key])
-        else:
-            trained[key] = Path(part.config.out) / "classifier.keras"
 
 
 def _examined(run):

@@ -9,10 +9,10 @@ from typing import Literal
 
 import keras
 import numpy as np
-from configuration import UsageError, asked
+from configuration import RunError, UsageError, asked
 from jsonargparse.typing import OpenUnitInterval, PositiveInt
 
-from tfface.data.folds import Fold, make_fold
+from tfface.data.folds import Fold
 from tfface.data.pairing import (
     WEAK_FRAMES,
     labeled_faces,
@@ -21,9 +21,8 @@ from tfface.data.pairing import (
     with_peaks_of,
 )
 from tfface.data.pairs import FacePairs
-from tfface.data.pipeline import open_source
 from tfface.data.source import FaceSource
-from tfface.magnification.data import evaluation_faces
+from tfface.magnification.data import check_parts, evaluation_faces
 
 
 @dataclass(kw_only=True)
@@ -82,27 +81,26 @@ def open_parts(run):
     Returns:
         List of Part.
     """
-    config, pairs = run.config, run.config.pairs
-    opened = [run.open_data()]
+    pairs = run.config.pairs
     if pairs.kind == "picked" and pairs.mixed_with:
         raise UsageError("pairs.mixed_with is for sequences; pairs.kind is picked")
-    for name in pairs.mixed_with:
-        source = asked(open_source, name, config.data.data_dir, config.data.manual_dir)
-        opened.append((source, asked(make_fold, source, config.data.protocol, config.data.fold)))
+    names = [run.config.data.dataset, *pairs.mixed_with]
+    if len(set(names)) < len(names):
+        raise UsageError(
+            f"pairs.mixed_with must name other data sets, none twice. Received: {pairs.mixed_with}"
+        )
+    opened = [run.open_data(), *(run.open_data(name) for name in pairs.mixed_with)]
+    _check_people(opened)
     classes = pairs.classes or _shared([source for source, _ in opened])
     if pairs.kind == "picked":
         ((source, fold),) = opened
-        return [Part(source, fold, asked(labeled_faces, source, fold.train, classes))]
-    parts = []
-    for source, fold in opened:
-        found = {
-            name: asked(sequence_pairs, source, splits, classes, pairs.weak_frames)
-            for name in ("train", "test", "validation")
-            if (splits := getattr(fold, name))
-        }
-        parts.append(Part(source, fold, **found))
-        for name, pairs_found in found.items():
-            _say(run, name, pairs_found)
+        parts = [Part(source, fold, asked(labeled_faces, source, fold.train, classes))]
+    else:
+        parts = [
+            _sequences(run, source, fold, classes, f" of {name}" if len(names) > 1 else "")
+            for name, (source, fold) in zip(names, opened, strict=True)
+        ]
+    asked(check_parts, [part.train for part in parts], **PairsConfig.cut(pairs))
     return parts
 
 
@@ -123,6 +121,12 @@ def pick(run, part, classifier):
     probabilities = np.concatenate(
         [keras.ops.softmax(classifier(batch, training=False)) for batch in faces]
     )
+    recognized = train.label[probabilities[train.weak].argmax(axis=1) == train.label]
+    if lost := [name for i, name in enumerate(train.classes) if i not in recognized]:
+        raise RunError(
+            "the classifier recognizes no training face that could be picked as a peak of "
+            f"{', '.join(lost)}; train it longer (classifier_training), with another --out"
+        )
     picked = asked(
         peak_pairs,
         source,
@@ -139,6 +143,30 @@ def pick(run, part, classifier):
         if (splits := getattr(part.fold, name))
     }
     return Part(source, part.fold, picked, **beside)
+
+
+def _sequences(run, source, fold, classes, of):
+    found = {
+        name: asked(sequence_pairs, source, splits, classes, run.config.pairs.weak_frames)
+        for name in ("train", "test", "validation")
+        if (splits := getattr(fold, name))
+    }
+    for name, pairs in found.items():
+        _say(run, name + of, pairs)
+    return Part(source, fold, **found)
+
+
+def _check_people(opened):
+    """Raises UsageError if someone whom one set trains is tested or validated by another."""
+    trained = set().union(*(source.people_of(fold.train) for source, fold in opened))
+    others = set().union(
+        *(source.people_of(fold.test + fold.validation) for source, fold in opened)
+    )
+    if known := trained & others:
+        raise UsageError(
+            "pairs.mixed_with must not bring people who test or validate into the training. "
+            f"Received: {len(known)} of them"
+        )
 
 
 def _shared(sources):

@@ -10,6 +10,7 @@ import csv
 import hashlib
 import json
 import math
+import os
 import platform
 import sys
 import tempfile
@@ -34,6 +35,9 @@ PARTS = "parts"
 
 EXTENDABLE = {"out", "training.epochs"}
 """Keys that may differ when a run goes on: where the folder now lies, and how long it trains."""
+
+MOVED_ALONG = {"classifier_training.path"}
+"""Keys of files that another part of a series made: they may now lie elsewhere as the run does."""
 
 ON_THE_CARD = ("dataset", "variant", "steps", "seed", "metrics")
 """What of a run's summary its exported model's card says; `tfface export` keeps the same."""
@@ -75,8 +79,8 @@ class Run:
                 f"{self.folder} holds a run of {before['system']}, not of {self.system}"
             )
         old, new = _flatten(before), _flatten(self._own_config())
-        for key in sorted(old.keys() | new.keys()):
-            if old.get(key) != new.get(key) and key not in EXTENDABLE:
+        for key in sorted((old.keys() | new.keys()) - EXTENDABLE):
+            if old.get(key) != new.get(key) and not _moved_along(key, old, new):
                 raise UsageError(
                     f"{self.folder} holds a run with {key}={old.get(key)!r}, "
                     f"not {new.get(key)!r}; name another --out, or take the run's own config"
@@ -140,19 +144,24 @@ class Run:
         keras.utils.set_random_seed(self.config.seed + sum(stage.encode()))
         return self.strategy.scope()
 
-    def open_data(self):
+    def open_data(self, further=None):
         """The config's data set, made or read, and the fold of it that this run uses.
+
+        Args:
+            further: Name of another data set, a prepared one, to open in its place.
 
         Returns:
             tuple: FaceSource, Fold.
         """
         data = self.config.data
-        self.say(f"data: {data.dataset}")
-        source = asked(open_source, data.dataset, data.data_dir, data.manual_dir)
+        self.say(f"data: {further or data.dataset}")
+        manual_dir = None if further else data.manual_dir
+        source = asked(open_source, further or data.dataset, data.data_dir, manual_dir)
         fold = asked(make_fold, source, data.protocol, data.fold)
         for part in ("train", "test"):
             if not getattr(fold, part):
-                raise UsageError(f"data.protocol {data.protocol!r} leaves no faces to {part}")
+                of = f" of {further}" if further else ""
+                raise UsageError(f"data.protocol {data.protocol!r} leaves no faces{of} to {part}")
         parts = ((name, getattr(fold, name)) for name in ("train", "validation", "test"))
         self.say(
             "data: " + ", ".join(f"{source.count(part)} faces {n}" for n, part in parts if part)
@@ -338,6 +347,14 @@ def _flatten(values, prefix=""):
         else:
             flat[prefix + key] = value
     return flat
+
+
+def _moved_along(key, old, new):
+    """Whether a path in two flat configs is the same as seen from each one's run folder."""
+    if key not in MOVED_ALONG or None in (old.get(key), new.get(key)):
+        return False
+    before, now = (os.path.relpath(flat[key], flat["out"]) for flat in (old, new))
+    return before == now
 
 
 def read_history(folder):

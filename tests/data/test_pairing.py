@@ -55,6 +55,11 @@ def test_the_eighth_of_eight_frames_is_the_peak_and_not_weak():
     assert pairs_of(sequence("a", 8, 1))[0] == [(5, 7, 0, 1), (6, 7, 0, 1)]
 
 
+def test_a_first_frame_that_is_weak_is_not_neutral():
+    found = sequence_pairs(Listed(sequence("a", 2, 1)), ("all",), weak_frames=(1,))
+    assert (found.weak, found.peak, found.neutral) == ([0], [1], None)
+
+
 def test_frames_count_by_their_order_whatever_their_numbers_and_places():
     """Nine frames numbered 10, 20, ... lie in the set backward."""
     records = [("s", "a", 10 * (9 - row), 1, NAN) for row in range(9)]

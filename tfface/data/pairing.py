@@ -19,10 +19,11 @@ def sequence_pairs(source, splits, classes=None, weak_frames=WEAK_FRAMES):
     """Pairs of weak and peak faces from sequences that run from neutral to peak (Sec. 4.1).
 
     Frames count by their order among those that the set holds. The last is the peak and says the
-    class, the first is neutral, and of the weak frames those before the last are paired with it.
-    Left out, and counted in `skipped`: a sequence with fewer frames than the last weak one, without
-    a label, of an expression that is not among `classes`, or whose phase, where it is known, is not
-    highest at its end; and faces that belong to no sequence.
+    class, the first is neutral (where it is not a weak one itself, as it is of a destroyed and a
+    whole sketch), and of the weak frames those before the last are paired with it. Left out, and
+    counted in `skipped`: a sequence with fewer frames than the last weak one, without a label, of
+    an expression that is not among `classes`, or whose phase, where it is known, is not highest at
+    its end; and faces that belong to no sequence.
 
     Args:
         source: The data set.
@@ -61,6 +62,8 @@ def sequence_pairs(source, splits, classes=None, weak_frames=WEAK_FRAMES):
             f"Received: {dict(skipped)}"
         )
     weak, peak, label, neutral = np.array(sorted(pairs), np.int64).T
+    if weak_frames[0] == 1:
+        neutral = None
     return FacePairs(source, tuple(splits), classes, weak, peak, label, neutral, dict(skipped))
 
 

@@ -38,11 +38,11 @@ def training_batches(
         ValueError: If the parts have different classes, a class has no peak, the batch does not fit
             the parts, or the crop the faces.
     """
-    _check_parts(parts)
+    check_parts(parts, size, crop)
     arguments = size, crop, flip, seed, start_step
     streams = [
         part.pairs(count, size, order_seed, start_step, cache)
-        for part, count, order_seed in _dealt(parts, [len(p) for p in parts], batch_size, seed)
+        for part, count, order_seed in dealt(parts, [len(p) for p in parts], batch_size, seed)
     ]
     return _cut(streams, *arguments, lambda faces: {"weak": faces[0], "peak": faces[1]})
 
@@ -71,11 +71,11 @@ def pretraining_batches(
     """
     if faces not in PRETRAINING_FACES:
         raise ValueError(f"`faces` must be one of {list(PRETRAINING_FACES)}. Received: {faces!r}")
-    _check_parts(parts)
+    check_parts(parts, size, crop)
     counts = [part.face_count(faces) for part in parts]
     streams = [
         part.faces(faces, count, size, order_seed, start_step, cache)
-        for part, count, order_seed in _dealt(parts, counts, batch_size, seed)
+        for part, count, order_seed in dealt(parts, counts, batch_size, seed)
     ]
     return _cut(streams, size, crop, flip, seed, start_step, lambda found: {"face": found[0]})
 
@@ -139,7 +139,6 @@ def _center(images, crop):
 
 def _cut(streams, size, crop, flip, seed, start_step, named):
     """Joins batches of parts, crops and mirrors their faces, and names them."""
-    _check_crop(size, crop)
 
     def joined(*parts):
         return tf.nest.map_structure(lambda *values: tf.concat(values, axis=0), *parts)
@@ -158,7 +157,15 @@ def _cut(streams, size, crop, flip, seed, start_step, named):
     return transformed(tf.data.Dataset.zip(*streams).map(joined), finished, seed, start_step)
 
 
-def _check_parts(parts):
+def check_parts(parts, size, crop):
+    """Raises a ValueError where no batches can be made of these parts, as `training_batches` does.
+
+    Args:
+        parts: FacePairs.
+        size: As in `training_batches`.
+        crop: As in `training_batches`.
+    """
+    _check_crop(size, crop)
     kinds = {tuple(part.classes) for part in parts}
     if len(kinds) != 1:
         raise ValueError(
@@ -178,7 +185,7 @@ def _check_crop(size, crop):
         raise ValueError(f"`crop` must be from 1 to `size`, {size}. Received: {crop}")
 
 
-def _dealt(parts, counts, batch_size, seed):
+def dealt(parts, counts, batch_size, seed):
     """For each part: the part, its places in a batch, and the seed of its order."""
     bounds = np.rint(np.cumsum(counts) / np.sum(counts) * batch_size).astype(int)
     places = np.diff(bounds, prepend=0)

@@ -49,7 +49,9 @@ def heat_grid(rows, column_titles, path, row_titles=None, title=None, label="hea
     grid.write_titles(column_titles, row_titles, title)
     if heats:
         beyond = "max" if largest > peak else "neither"
-        grid.figure.colorbar(heat_scale(peak), cax=grid.bar(), label=label, extend=beyond)
+        bar = grid.figure.colorbar(heat_scale(peak), cax=grid.bar(), label=label, extend=beyond)
+        bar.formatter.set_powerlimits((-3, 4))  # longer numbers would push the label out
+        bar.ax.yaxis.get_offset_text().set(ha="left", x=2.2)
     canvas.write(grid.figure, path)
 
 
