@@ -15,13 +15,14 @@ VERB_magnification := magnify
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint
+.PHONY: help demo test test-tfds lint
 
 help:
-	@echo "make demo   train a small restoration model, show its table and pictures, export it"
-	@echo "            (SYSTEM=recognition or magnification: the same for those)"
-	@echo "make test   run the whole test suite"
-	@echo "make lint   check style and format (ruff)"
+	@echo "make demo        train a small restoration model, show its table and pictures, export it"
+	@echo "                 (SYSTEM=recognition or magnification: the same for those)"
+	@echo "make test        run the whole test suite"
+	@echo "make test-tfds   run the tests that need the extra [tfds]: Apache Beam, the command tfds"
+	@echo "make lint        check style and format (ruff)"
 	@echo "Each sets itself up in $(VENV) first. Another Python: make PYTHON=python3.12 demo"
 
 demo: $(VENV)/installed
@@ -37,6 +38,10 @@ demo: $(VENV)/installed
 test: $(VENV)/installed
 	$(BIN)/python -m pytest
 
+test-tfds: $(VENV)/tfds/installed
+	PYTHONPATH=$(CURDIR)/$(VENV)/tfds $(BIN)/python -m pytest \
+	    tests/data/datasets/test_spreading.py tests/data/datasets/test_builders.py
+
 lint: $(VENV)/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -51,4 +56,12 @@ $(VENV)/installed: requirements.lock setup.cfg pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+# Apache Beam asks for older versions of some packages than everything else runs with. They lie in a
+# folder of their own, which comes first on the path of the tests that need them.
+$(VENV)/tfds/installed: requirements-tfds.lock $(VENV)/installed
+	rm -rf $(VENV)/tfds
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --target $(VENV)/tfds \
+	    -r requirements-tfds.lock
 	@touch $@

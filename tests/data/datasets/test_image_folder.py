@@ -191,7 +191,7 @@ def test_two_people_in_one_photo(tmp_path):
 def test_a_bad_list_stops_before_any_picture_is_opened(tmp_path, monkeypatch):
     write_picture(tmp_path / "in" / "a.png", 100)
     write_folder(tmp_path / "in", [{"path": "a.png", "subject": "A", "AU01_c": 3}])
-    monkeypatch.setattr(base, "align_frames", lambda *a, **k: pytest.fail("pictures were opened"))
+    monkeypatch.setattr(base, "cut_frames", lambda *a, **k: pytest.fail("pictures were opened"))
     with pytest.raises(ValueError, match=r"labels\.csv: line 2, column AU01_c: must be 1, 0"):
         prepare("image_folder", tmp_path / "in", tmp_path / "out")
     assert list((tmp_path / "out").rglob("1.0.0")) == []

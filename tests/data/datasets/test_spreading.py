@@ -1,8 +1,13 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
-from tests.layouts import bp4d, disfa
+from tests.layouts import bp4d, disfa, fer2013, sketchy
 from tfface.data.datasets.faces import AlignedFace, FaceStore
 from tfface.data.datasets.frames import Frame, VideoPicture
 from tfface.data.datasets.prepare import prepare
@@ -10,6 +15,14 @@ from tfface.data.datasets.request import RequestError
 from tfface.data.datasets.spreading import _groups, _read, _write, beam_options
 
 NO_LABELS = np.zeros(0, np.float32)
+
+ROOT = Path(__file__).parents[3]
+
+
+def needs_beam():
+    """Skips the test where Beam is not installed, as in an environment of requirements.lock."""
+    reason = "needs Apache Beam: `make test-tfds` brings it along and runs this test"
+    pytest.importorskip("apache_beam", reason=reason)
 
 
 def records(directory):
@@ -19,20 +32,28 @@ def records(directory):
     return sorted(found, key=lambda record: (record["sequence"], record["frame"]))
 
 
+def damage(folder):
+    """Breaks a picture, or a line of pixels, of a set that has such files."""
+    for file in folder.rglob("*2441.jpg"):
+        file.write_bytes(b"\xff\xd8\xff damaged")
+    for file in folder.rglob("fer2013.csv"):
+        file.write_text(file.read_text().replace(" ", " 999 ", 1))
+
+
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # of Beam's own, which depends on Beam's version
-@pytest.mark.parametrize("layout", [bp4d, disfa])
+@pytest.mark.parametrize("layout", [bp4d, disfa, fer2013, sketchy])
 def test_the_direct_runner_makes_the_same_set(layout, tmp_path):
-    pytest.importorskip("apache_beam")
+    needs_beam()
     name = layout.__name__.rpartition(".")[2]
     layout.make(tmp_path / "in")
-    for file in (tmp_path / "in").rglob("*2441.jpg"):
-        file.write_bytes(b"\xff\xd8\xff damaged")
+    damage(tmp_path / "in")
     plain = prepare(name, tmp_path / "in", tmp_path / "plain")
     spread = prepare(
         *(name, tmp_path / "in", tmp_path / "spread"),
         beam_pipeline_options="runner=DirectRunner,direct_num_workers=1",
     )
+    assert len(plain["unreadable"]) == {"bp4d": 4, "fer2013": 1}.get(name, 0)
     for key in set(plain) - {"seconds", "directory"}:
         assert spread[key] == plain[key]
     pairs = zip(records(plain["directory"]), records(spread["directory"]), strict=True)
@@ -41,6 +62,26 @@ def test_the_direct_runner_makes_the_same_set(layout, tmp_path):
             np.testing.assert_array_equal(one[key], other[key])
     left = [path for path in (tmp_path / "spread").rglob("*") if path.name.startswith("faces-")]
     assert left == []
+
+
+@pytest.mark.slow
+def test_the_command_of_tfds_spreads_a_build_over_two_workers(tmp_path):
+    needs_beam()
+    bp4d.make(tmp_path / "in")
+    arguments = [
+        *("build", "tfface/data/datasets/bp4d", "--manual_dir", tmp_path / "in"),
+        *("--data_dir", tmp_path / "out"),
+        *("--beam_pipeline_options", "runner=DirectRunner,direct_num_workers=2"),
+    ]
+    done = subprocess.run(
+        [sys.executable, "-m", "tensorflow_datasets.scripts.cli.main", *map(str, arguments)],
+        cwd=ROOT,
+        check=False,
+        capture_output=True,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    report = json.loads((tmp_path / "out/bp4d/default/1.0.0/report.json").read_text())
+    assert (report["frames"], report["kept"]) == (10, 10)
 
 
 def test_without_beam_its_options_are_refused_before_anything_is_made(tmp_path, monkeypatch):
@@ -53,8 +94,14 @@ def test_without_beam_its_options_are_refused_before_anything_is_made(tmp_path, 
     assert not (tmp_path / "out").exists()
 
 
+def test_sets_made_on_the_spot_have_nothing_to_spread(tmp_path):
+    with pytest.raises(RequestError, match=r"must be None for 'synthetic_faces', which is made on"):
+        prepare("synthetic_faces", None, tmp_path, beam_pipeline_options="runner=DirectRunner")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_options_that_are_none():
-    pytest.importorskip("apache_beam")
+    needs_beam()
     assert beam_options(None) is None
     with pytest.raises(ValueError, match="must be NAME=VALUE or NAME, separated by commas"):
         beam_options("runner=DirectRunner,,x=1")

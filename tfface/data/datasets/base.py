@@ -17,13 +17,13 @@ import dataclasses
 import functools
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import tensorflow_datasets as tfds
 
-from tfface.data.datasets.faces import FaceStore, align_frames, keep_frames
+from tfface.data.datasets.faces import Cut, FaceCutter, FaceStore, PictureKeeper, cut_frames
 from tfface.data.datasets.frames import Delivery, Frame
 from tfface.data.datasets.report import REPORT_NAME, Report
 from tfface.data.detection import DETECTORS, create_detector
@@ -198,7 +198,7 @@ class PhotoDatasetBuilder(FaceDatasetBuilder, skip_registration=True):
         manual_dir = Path(dl_manager.manual_dir)
         delivered = self.delivery(manual_dir)
         store = self._open.enter_context(FaceStore(self.data_path))
-        self._align(delivered.frames, store)
+        self._cut(delivered.frames, store)
         self._report.entries.update(
             source=str(manual_dir.resolve()),
             source_digest=self.source_digest(manual_dir),
@@ -226,23 +226,27 @@ class PhotoDatasetBuilder(FaceDatasetBuilder, skip_registration=True):
             indices[frame.split or split_of[frame.subject]].append(index)
         return {split: self._generate_examples(store, indices[split]) for split in indices}
 
-    def _align(self, frames: Sequence[Frame], store: FaceStore) -> None:
-        title = f"{self.name}/{self.builder_config_name}: pictures"
+    def _cut(self, frames: Sequence[Frame], store: FaceStore) -> None:
+        make_cut = self._cutter()
+        if self._beam and any(self._beam):
+            from tfface.data.datasets.spreading import cut_frames_on_beam
+
+            options, runner = self._beam
+            cut_frames_on_beam(
+                frames, make_cut, store, folder=self.data_path, options=options, runner=runner
+            )
+        else:
+            title = f"{self.name}/{self.builder_config_name}: pictures"
+            cut_frames(frames, make_cut(), store, workers=self.workers, description=title)
+
+    def _cutter(self) -> Callable[[], Cut]:
+        """What makes the cutter of a worker; it must survive being sent to one."""
         if self.WHOLE_PICTURES:
-            keep_frames(frames, store, workers=self.workers, description=title)
-            return
+            return PictureKeeper
         config = self.builder_config
         self._report.entries["detector"] = config.detector
         make_detector = functools.partial(create_detector, config.detector, config.detector_model)
-        if self._beam and any(self._beam):
-            from tfface.data.datasets.spreading import align_frames_on_beam
-
-            options, runner = self._beam
-            align_frames_on_beam(
-                frames, make_detector, store, folder=self.data_path, options=options, runner=runner
-            )
-        else:
-            align_frames(frames, make_detector, store, workers=self.workers, description=title)
+        return functools.partial(FaceCutter, make_detector)
 
     def _generate_examples(self, store: FaceStore, indices: Sequence[int]):
         return self.counted((store.kept[index].key, store.record(index)) for index in indices)

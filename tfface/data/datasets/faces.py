@@ -32,6 +32,10 @@ class AlignedFace:
     reason: str | None = None  # None: kept; "": no face in the picture
 
 
+Cut = Callable[[Frame, np.ndarray | PhotoError | None], AlignedFace]
+"""What makes a face of a frame and, if it comes from a video, of its picture."""
+
+
 class FaceStore:
     """Aligned faces on their way from photographs to records, kept in a nameless file.
 
@@ -96,63 +100,23 @@ class FaceStore:
         }
 
 
-def align_frames(
+def cut_frames(
     frames: Sequence[Frame],
-    make_detector: Callable[[], Detector],
+    cut: Cut,
     store: FaceStore,
     *,
-    size: int = FACE_SIZE,
     workers: int | None = None,
     description: str = "faces",
 ) -> None:
-    """Opens every picture, finds its face and aligns it, under a progress bar.
-
-    The face is where the frame's landmarks are; without usable landmarks it is the largest one that
-    the detector finds.
+    """Opens every picture and cuts its face out, under a progress bar.
 
     Args:
         frames: The frames; those of a video together and in its order, so that it is read once.
-        make_detector: Called once, at the first frame that has no usable landmarks.
+        cut: A `FaceCutter`, or a `PictureKeeper` for sets whose pictures are cut already.
         store: Takes the faces, and the frames that gave none.
-        size: Side of the aligned faces in pixels.
         workers: Number of pictures worked on at once; None for one a core.
         description: The progress bar's title.
     """
-    _through(FaceCutter(make_detector, size), frames, store, workers, description)
-
-
-def keep_frames(
-    frames: Sequence[Frame],
-    store: FaceStore,
-    *,
-    size: int = FACE_SIZE,
-    workers: int | None = None,
-    description: str = "pictures",
-) -> None:
-    """Takes whole pictures, for sets whose pictures are cut already or show no face.
-
-    Args:
-        frames: The frames.
-        store: Takes the pictures, and the frames that gave none.
-        size: Side of the pictures in pixels; one of another size is stretched.
-        workers: Number of pictures worked on at once; None for one a core.
-        description: The progress bar's title.
-    """
-
-    def keep(frame, picture):
-        try:
-            image = _opened(frame, picture)
-        except PhotoError as error:
-            return AlignedFace(reason=str(error))
-        if image.shape[:2] != (size, size):
-            image = cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA)
-        return AlignedFace(_encoded(image))
-
-    _through(keep, frames, store, workers, description)
-
-
-def _through(cut, frames, store, workers, description) -> None:
-    """Sends frames through a function of frame and given picture into the store."""
     # disable=None: a bar on a terminal, nothing elsewhere.
     progress = tqdm(None, description, len(frames), unit=" pictures", disable=None)
     with VideoReader() as videos, progress:
@@ -166,6 +130,9 @@ def _through(cut, frames, store, workers, description) -> None:
 
 class FaceCutter:
     """Turns a frame into an aligned face; shared by the threads.
+
+    The face is where the frame's landmarks are; without usable landmarks it is the largest one that
+    the detector finds.
 
     Args:
         make_detector: Called once, at the first frame that has no usable landmarks.
@@ -203,6 +170,27 @@ class FaceCutter:
             if self._detector is None:
                 self._detector = self._make_detector()
         return self._detector.detect(image)
+
+
+class PictureKeeper:
+    """Takes a frame's whole picture, for sets whose pictures are cut already or show no face.
+
+    Args:
+        size: Side of the picture in pixels; one of another size is stretched.
+    """
+
+    def __init__(self, size: int = FACE_SIZE):
+        self._size = size
+
+    def __call__(self, frame: Frame, picture: np.ndarray | PhotoError | None = None) -> AlignedFace:
+        """The picture of a frame; it is opened unless it, or why there is none, is given."""
+        try:
+            image = _opened(frame, picture)
+        except PhotoError as error:
+            return AlignedFace(reason=str(error))
+        if image.shape[:2] != (self._size, self._size):
+            image = cv2.resize(image, (self._size, self._size), interpolation=cv2.INTER_AREA)
+        return AlignedFace(_encoded(image))
 
 
 def _encoded(image: np.ndarray) -> bytes:

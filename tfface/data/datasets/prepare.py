@@ -13,6 +13,7 @@ from typing import Any
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
+from tfface.data.datasets.base import PhotoDatasetBuilder
 from tfface.data.datasets.report import REPORT_NAME
 from tfface.data.datasets.request import RequestError, quiet_tfds, requested_builder
 from tfface.data.datasets.spreading import beam_options
@@ -57,15 +58,15 @@ def prepare(
     Raises:
         RequestError: For arguments that do not go together: an unknown data set or variant, a
             folder that is not there or not needed, a detector's model file that is none, Beam's
-            options where Beam is not installed.
+            options where Beam is not installed or has nothing to do.
         ValueError: For anything wrong in the set's lists and labels (a line for each), no face at
             all, or a prepared set of that name that was made from another folder or other labels.
         OSError: If `data_dir` cannot be written to or is full; nothing is left there then.
     """
-    options = _beam_options(beam_pipeline_options)
     builder, manual_dir = requested_builder(
         name, manual_dir, data_dir, config_name, detector, detector_model
     )
+    options = _beam_options(builder, beam_pipeline_options)
     builder.workers = workers
     title = f"{name}/{builder.builder_config_name}"
     if overwrite or not builder.data_path.exists():
@@ -108,7 +109,12 @@ def _build(builder, title: str, manual_dir: Path | None, overwrite: bool, option
         )
 
 
-def _beam_options(text: str | None):
+def _beam_options(builder, text: str | None):
+    if text is not None and not isinstance(builder, PhotoDatasetBuilder):
+        raise RequestError(
+            f"`beam_pipeline_options` must be None for {builder.name!r}, which is made on the "
+            f"spot. Received: {text!r}."
+        )
     try:
         return beam_options(text)
     except ValueError as error:

@@ -1,6 +1,6 @@
 """The faces of a large set, cut on the workers of an Apache Beam runner.
 
-Beam does what `faces.align_frames` does with threads: it opens the pictures, finds the faces and
+Beam does what `faces.cut_frames` does with threads: it opens the pictures, finds the faces and
 aligns them. What comes of a group of frames is one file beside the records to be, which every
 worker must be able to write (on several machines: a shared disk under the same path); this process
 then writes the records, so that a set is the same whichever way it was made.
@@ -20,9 +20,8 @@ from pathlib import Path
 import numpy as np
 
 from tfface.atomic import written_aside
-from tfface.data.datasets.faces import AlignedFace, FaceCutter, FaceStore
+from tfface.data.datasets.faces import AlignedFace, Cut, FaceStore
 from tfface.data.datasets.frames import Frame, VideoPicture, VideoReader
-from tfface.data.detection import Detector
 from tfface.data.schema import N_LANDMARKS
 
 # Pictures that one worker takes at a time; a video's are taken together, as it is read in order.
@@ -52,20 +51,20 @@ def beam_options(text: str | None):
     return PipelineOptions(flags=[f"--{part.strip()}" for part in parts])
 
 
-def align_frames_on_beam(
+def cut_frames_on_beam(
     frames: Sequence[Frame],
-    make_detector: Callable[[], Detector],
+    make_cut: Callable[[], Cut],
     store: FaceStore,
     *,
     folder: str | os.PathLike,
     options=None,
     runner=None,
 ) -> None:
-    """Does what `align_frames` does, on a Beam runner.
+    """Does what `cut_frames` does, on a Beam runner.
 
     Args:
         frames: The frames; those of a video together and in its order.
-        make_detector: Called in each worker that meets a frame without usable landmarks.
+        make_cut: Called in each worker, makes its `FaceCutter` or `PictureKeeper`.
         store: Takes the faces, and the frames that gave none.
         folder: Where the workers' files wait until they are taken in.
         options: Beam's PipelineOptions, or None for its defaults.
@@ -81,7 +80,7 @@ def align_frames_on_beam(
                 pipeline
                 | beam.Create(list(enumerate(groups)))
                 | beam.Reshuffle()
-                | beam.Map(_GroupCutter(make_detector, workplace))
+                | beam.Map(_GroupCutter(make_cut, workplace))
             )
         for number, group in enumerate(groups):
             file = _file(workplace, number)
@@ -107,19 +106,19 @@ def _video(frame: Frame) -> Path | None:
 class _GroupCutter:
     """Cuts the faces of a numbered group of frames and writes them into its file."""
 
-    def __init__(self, make_detector: Callable[[], Detector], workplace: Path):
-        self._make_detector = make_detector
+    def __init__(self, make_cut: Callable[[], Cut], workplace: Path):
+        self._make_cut = make_cut
         self._workplace = workplace
-        self._cut: FaceCutter | None = None
+        self._cut: Cut | None = None
 
     def __getstate__(self):
-        # The cutter holds a detector and a lock; a worker makes its own.
+        # A cutter may hold a detector and a lock; a worker makes its own.
         return {**self.__dict__, "_cut": None}
 
     def __call__(self, numbered: tuple[int, list[Frame]]) -> None:
         number, frames = numbered
         if self._cut is None:
-            self._cut = FaceCutter(self._make_detector)
+            self._cut = self._make_cut()
         with VideoReader() as videos:
             faces = [self._cut(frame, videos.given(frame)) for frame in frames]
         _write(_file(self._workplace, number), faces)
