@@ -4,18 +4,23 @@ from tests.layouts.faces import posed, write_picture, write_text
 
 SPLITS = {"train": 8, "validation": 3, "test": 3}
 
-# Names of LSEMSW for the synthetic seven, which show other expressions.
-LABELS = ("angry", "arrogant", "helpless", "scared", "happy", "sad", "surprised")
+# LSEMSW's names for 13 of 14 looks, which show other expressions: the synthetic seven, each half
+# way to its peak and at it.
+LABELS = (
+    *("angry", "suspicious", "arrogant", "indifferent", "questioning", "helpless", "hesitant"),
+    *("scared", "thinking", "happy", "anxious", "sad", "surprised"),
+)
 
 
-def make(folder):
-    """Faces of two people, none of whom is named."""
-    pictures = [peak for person in ("film1", "film2") for _, peak in posed(person, 7, 2)]
-    for split, count in SPLITS.items():
+def make(folder, splits=None):
+    """Lists of so many faces, each of people who are in no other and whom nobody names."""
+    for split, count in (splits or SPLITS).items():
         lines = []
         for number in range(count):
-            label = LABELS[len(pictures) % 7]
+            person, look = divmod(number, len(LABELS))
+            if look == 0:
+                looks = [face for shown in posed(f"{split}{person}", 7, 3) for face in shown[1:]]
             path = f"images/{split}_{number:04d}.jpg"
-            write_picture(folder / path, pictures.pop()["image"])
-            lines.append(f"{path} {label}")
+            write_picture(folder / path, looks[look]["image"])
+            lines.append(f"{path} {LABELS[look]}")
         write_text(folder / f"{split}.txt", lines)
