@@ -33,7 +33,7 @@ def faces(count, seed=0):
 
 
 def strange_landmarks():
-    """Unknown points, a mouth beyond the edge, a face beyond the corner, nothing known, infinity."""
+    """Unknown points, a mouth over the edge, a face beyond the corner, nothing known, infinity."""
     landmarks = faces(5)
     landmarks[0, 40:50] = np.nan
     landmarks[1, 48:60] += (SIZE / 2, 12.0)

@@ -115,7 +115,7 @@ def test_a_savedmodel_gets_faces_as_it_takes_them(size, channels, tmp_path):
 
 
 def test_a_savedmodel_in_the_whole_exports_with_it(tmp_path):
-    """As SavedModel with a copy inside; as .keras by its path, which Keras reads only if told to."""
+    """As SavedModel with a copy inside; as .keras by its path, which Keras reads if told to."""
     classifier, extractor = create_features(
         f"savedmodel:{saved(tmp_path / 'm', 16, 3)}", CLASSES, 16
     )

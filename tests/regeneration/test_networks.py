@@ -14,7 +14,7 @@ from tfface.regeneration.networks import (
 CLASSES = ("anger", "fear", "joy")
 NETWORKS = {
     "generator": lambda **kw: RegenerationGenerator("joy", 16, 1, (3, 4, 5, 6), **kw),
-    "generator_dropout": lambda **kw: RegenerationGenerator("joy", 16, 3, (3, 4), 0.5, **kw),
+    "generator_dropout": lambda **kw: RegenerationGenerator("joy", 16, 3, (3, 4), 0.5, True, **kw),
     "discriminator": lambda **kw: RegenerationDiscriminator(16, 1, (3, 4, 5), **kw),
     "classifier": lambda **kw: FerNet(CLASSES, 16, **kw),
 }
@@ -72,7 +72,7 @@ def test_the_generator_has_the_layers_of_the_paper():
     assert [layer.output.shape[1] for layer in decoders] == [2, 4, 8, 16, 32, 64]
     # A decoder sees what came before it and the encoder's features of that size.
     assert [layer.input.shape[-1] for layer in decoders] == [512, 1024, 1024, 512, 256, 128]
-    # 4x4 kernels; a bias in the last layer alone; scale, offset and two statistics where normalized.
+    # 4x4 kernels; a bias in the last layer alone; four numbers a channel where normalized.
     plan = [(1, 64), (64, 128), (128, 256), (256, 512), (512, 512), (512, 512)]
     plan += [(512, 512), (1024, 512), (1024, 256), (512, 128), (256, 64)]
     kernels = 16 * (sum(a * b for a, b in plan) + 128 * 1)
@@ -112,6 +112,15 @@ def test_dropout_is_for_training_alone():
     np.testing.assert_array_equal(outputs_of(network, x), outputs_of(network, x))
     drawn = [outputs_of(network, x, training=True) for _ in range(2)]
     assert np.any(drawn[0] != drawn[1])
+
+
+def test_a_residual_generator_starts_from_the_face_itself():
+    network = RegenerationGenerator("joy", 16, 3, (3, 4), residual=True)
+    x = inputs_of(network)
+    x[0, 0, 0] = 0, 0.001, 1
+    expected = np.clip(x, 0.01, 0.99)
+    np.testing.assert_allclose(outputs_of(network, x), expected, atol=1e-6)
+    assert np.abs(outputs_of(shaken(network), x) - expected).max() > 0.01
 
 
 def parts(channels=1, size=16, policy=None, classes=CLASSES, filters=(3, 4)):

@@ -10,6 +10,9 @@ from tfface.data.augmentation import CUT_110
 from tfface.network import Network
 from tfface.regeneration.features import feature_distances
 
+_MARGIN = 0.01
+"""How near to 0 and 1 a face may come before its logit is taken."""
+
 
 @keras.saving.register_keras_serializable("tfface")
 class RegenerationGenerator(Network):
@@ -28,6 +31,8 @@ class RegenerationGenerator(Network):
         filters: Output channels of the encoders; decoders have the same in reverse, then
             `channels`. The paper's six make of 64x64 pixels one place.
         dropout: Share of the first three decoders' outputs that training hides (pix2pix: 0.5).
+        residual: Whether the last layer, which starts at 0, says how the logit of each value
+            changes; False draws the whole face, as in pix2pix.
         dtype: Dtype policy; None is the global one.
 
     Input:
@@ -52,6 +57,7 @@ class RegenerationGenerator(Network):
         channels: int = 1,
         filters: Sequence[int] = (64, 128, 256, 512, 512, 512),
         dropout: float = 0.0,
+        residual: bool = False,
         dtype=None,
         **kwargs,
     ):
@@ -80,7 +86,19 @@ class RegenerationGenerator(Network):
             x = keras.layers.ReLU(dtype=dtype, name=f"decode_{i}_relu")(x)
         last = len(filters) - 1
         x = keras.layers.Concatenate(dtype=dtype, name=f"skip_{last}")([x, skips[0]])
-        x = keras.layers.Conv2DTranspose(channels, 4, 2, "same", dtype=dtype, name="draw")(x)
+        x = keras.layers.Conv2DTranspose(
+            channels,
+            4,
+            2,
+            "same",
+            kernel_initializer="zeros" if residual else "glorot_uniform",
+            dtype=dtype,
+            name="change" if residual else "draw",
+        )(x)
+        x = ops.cast(x, "float32")
+        if residual:
+            kept = ops.clip(face, _MARGIN, 1.0 - _MARGIN)
+            x = x + ops.log(kept) - ops.log(1.0 - kept)
         outputs = keras.layers.Activation("sigmoid", dtype="float32", name="regenerated")(x)
 
         config = {
@@ -89,6 +107,7 @@ class RegenerationGenerator(Network):
             "channels": channels,
             "filters": filters,
             "dropout": dropout,
+            "residual": residual,
         }
         kwargs.setdefault("name", re.sub(r"\W", "_", f"generator_{expression}".rstrip("_")))
         super().__init__(face, outputs, config, dtype=dtype, **kwargs)
