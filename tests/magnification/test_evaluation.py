@@ -99,7 +99,7 @@ def test_lines_say_what_was_reached_and_where_faces_change(scores):
     assert cnn.startswith("| CNN ")
     # The background does not count, nor the whole.
     assert heat == (
-        "GroupGAN (2V2): heat of neutral faces 0.0020, of weak faces 0.2000; "
+        "GroupGAN (2V2): heat of neutral faces 0.00200, of weak faces 0.20000; "
         "most changed: anger brow, happiness mouth"
     )
 
@@ -141,7 +141,7 @@ def test_tables_hold_the_figures(scores, tmp_path):
     ]
     assert len(rows) == 3 + 4 * 3
     change = next(row for row in rows if row[1:3] == ["change", "happiness"])
-    assert change[3:] == ["0.3000", "0.0800", "0.0200", "0.9000"]
+    assert change[3:] == ["0.30000", "0.08000", "0.02000", "0.90000"]
 
 
 def test_scores_are_read_again_from_what_is_written(scores, tmp_path):

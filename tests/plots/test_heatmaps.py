@@ -54,6 +54,15 @@ class TestHeatGrid:
         assert above.get_ylim() == below.get_ylim() == (0, 0.5)
         assert len(above.patches) > len(below.patches)  # the arrow at the end of the bar
 
+    @pytest.mark.parametrize("peak", [1e-4, 0.00217, 3.0])
+    def test_the_scale_stays_in_the_picture(self, peak, tmp_path, figures):
+        cell = flat((90, 90, 90), 4), np.full((4, 4), peak)
+        label = "squared change of a pixel (Eq. 22)"
+        heat_grid([[cell]], ["A"], tmp_path / "h.png", title="GroupGAN", label=label)
+        bar = figures[0].axes[-1]
+        texts = [bar.yaxis.label, bar.yaxis.get_offset_text(), *bar.get_yticklabels()]
+        assert inside(figures[0], texts)
+
     def test_no_heat_at_all(self, tmp_path, figures):
         face = flat((90, 90, 90), 4)
         heat_grid([[(face, np.zeros((4, 4)))]], ["A"], tmp_path / "h.png")

@@ -147,9 +147,9 @@ class Evaluation:
                 if np.isnan(scores.heat[of]).all():
                     continue
                 for name, values in zip(scores.classes, scores.heat[of], strict=True):
-                    rows.append([title_of(mode), of, name, *(_show(v, 4) for v in values)])
+                    rows.append([title_of(mode), of, name, *(_show(v, 5) for v in values)])
                 means = [scores.mean_heat(of, part) for part in scores.parts]
-                rows.append([title_of(mode), of, "mean", *(_show(v, 4) for v in means)])
+                rows.append([title_of(mode), of, "mean", *(_show(v, 5) for v in means)])
         return ["mode", "heat of", "class", *first.parts], rows
 
 
@@ -174,7 +174,7 @@ def _per_class(scores):
 
 def _heat_in_words(scores):
     """How much the model changes, and which part of the face most, class by class."""
-    neutral, weak = (_show(scores.mean_heat(of), 4) for of in ("neutral", "change"))
+    neutral, weak = (_show(scores.mean_heat(of), 5) for of in ("neutral", "change"))
     text = f"heat of neutral faces {neutral}, of weak faces {weak}"
     parts = [n for n, part in enumerate(scores.parts) if part not in ("whole", "background")]
     hottest = [

@@ -9,7 +9,7 @@ from tfface.plots import canvas
 from tfface.plots.images import as_rgb, heat_overlay, heat_scale
 
 _FACE, _SMALL_FACE = 200, 120  # pixels
-_GAP = 10
+_GAP, _SCALE = 10, 130
 _MAP_ROWS = 8  # Fig. 4 of the magnification paper shows 256 features as 8x32
 _LIT_COLORS = ("#20242B", "#FFD23F")
 
@@ -38,9 +38,8 @@ def heat_grid(rows, column_titles, path, row_titles=None, title=None, label="hea
     heats = [np.max(cell[1]) for row in rows for cell in row if isinstance(cell, tuple)]
     largest = float(max(heats, default=0.0))
     peak = largest if peak is None else peak
-    grid = _Grid(
-        [_FACE] * len(column_titles), _FACE, len(rows), row_titles, title, 110 if heats else 0
-    )
+    widths, right = [_FACE] * len(column_titles), _SCALE if heats else 0
+    grid = _Grid(widths, _FACE, len(rows), row_titles, title, right)
     for i, row in enumerate(rows):
         for j, cell in enumerate(row):
             if cell is not None:
@@ -49,7 +48,9 @@ def heat_grid(rows, column_titles, path, row_titles=None, title=None, label="hea
     grid.write_titles(column_titles, row_titles, title)
     if heats:
         beyond = "max" if largest > peak else "neither"
-        bar = grid.figure.colorbar(heat_scale(peak), cax=grid.bar(), label=label, extend=beyond)
+        axes = grid.bar()
+        text = textwrap.fill(label, int(axes.get_window_extent().height / 7.5))
+        bar = grid.figure.colorbar(heat_scale(peak), cax=axes, label=text, extend=beyond)
         bar.formatter.set_powerlimits((-3, 4))  # longer numbers would push the label out
         bar.ax.yaxis.get_offset_text().set(ha="left", x=2.2)
     canvas.write(grid.figure, path)
