@@ -16,9 +16,10 @@ FLOORS = (
     ("scores", "confusion"),
     ("data",),
     ("adversarial",),
+    ("classification",),
     ("plots",),
     # The systems, which never import each other.
-    ("restoration", "recognition", "magnification", "regeneration"),
+    ("restoration", "recognition", "magnification", "regeneration", "synthesis"),
     ("serving",),
     ("commands",),
     ("cli",),

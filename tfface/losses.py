@@ -216,6 +216,25 @@ def class_weights_from_labels(labels, limit=10.0):
     return np.clip(weights, 1.0 / limit, limit).astype(np.float32)
 
 
+def class_crossentropy(labels, logits, class_weights=None):
+    """Cross-entropy of known classes: the mean over faces of -log Q(class).
+
+    Args:
+        labels: (B,) class IDs.
+        logits: (B, classes).
+        class_weights: Factor of each class's faces, or None for 1.
+
+    Returns:
+        Scalar, float32.
+    """
+    losses = keras.losses.sparse_categorical_crossentropy(
+        labels, _float32(logits), from_logits=True
+    )
+    if class_weights is not None:
+        losses = losses * ops.take(ops.convert_to_tensor(class_weights, "float32"), labels)
+    return ops.mean(losses)
+
+
 def perceptual_distance(features_a, features_b):
     """Distance of two batches of images as a feature network sees them: the perceptual loss.
 

@@ -24,6 +24,7 @@ from run import Run, load_network, whole_plan
 from series import make_parts, run_parts
 
 from tfface.backbones import BACKBONES
+from tfface.classification import ExpressionTraining
 from tfface.data.folds import fold_count
 from tfface.magnification.data import (
     dealt,
@@ -33,7 +34,7 @@ from tfface.magnification.data import (
 )
 from tfface.magnification.evaluation import Evaluation
 from tfface.magnification.examination import Examined, examine
-from tfface.magnification.model import MODES, ExpressionTraining, GroupGAN, ReconstructionTraining
+from tfface.magnification.model import MODES, GroupGAN, ReconstructionTraining
 from tfface.magnification.networks import (
     FEATURE_SIZE,
     ExpressionMagnifier,

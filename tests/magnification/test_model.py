@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tfface.classification import ExpressionTraining
 from tfface.magnification.model import (
     ADVERSARIAL_LOSSES,
     MODES,
-    ExpressionTraining,
     GroupGAN,
     ReconstructionTraining,
 )

@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 from tfface.adversarial import AdversarialModel
-from tfface.losses import NonSaturatingLoss, perceptual_distance
+from tfface.losses import NonSaturatingLoss, class_crossentropy, perceptual_distance
 from tfface.magnification.networks import check_inputs
 from tfface.metrics import psnr
 
@@ -32,69 +32,6 @@ class MinimaxLoss(NonSaturatingLoss):
 
 
 ADVERSARIAL_LOSSES = {"minimax": MinimaxLoss, "non_saturating": NonSaturatingLoss}
-
-
-def class_crossentropy(labels, logits, class_weights=None):
-    """Eq. 11 for known classes: the mean over faces of -log Q(class).
-
-    Args:
-        labels: (B,) class IDs.
-        logits: (B, classes).
-        class_weights: Factor of each class's faces, or None for 1.
-
-    Returns:
-        Scalar, float32.
-    """
-    losses = keras.losses.sparse_categorical_crossentropy(
-        labels, ops.cast(logits, "float32"), from_logits=True
-    )
-    if class_weights is not None:
-        losses = losses * ops.take(ops.convert_to_tensor(class_weights, "float32"), labels)
-    return ops.mean(losses)
-
-
-@keras.saving.register_keras_serializable("tfface")
-class ExpressionTraining(AdversarialModel):
-    """Trains a classifier by itself: C, and with it E, on peaks, before G sees them (Algorithm 1).
-
-    A batch is a dict: `face` (B, H, W, 3), `label` (B,) class IDs.
-
-    Args:
-        classifier: Maps faces to class logits. Its `extractor()` is then the pre-trained E.
-        class_weights: Factor of each class's faces in the loss, or None for 1.
-    """
-
-    def __init__(self, classifier, class_weights=None, **kwargs):
-        super().__init__({"classifier": classifier}, tracked=("loss",), **kwargs)
-        self.class_weights = None if class_weights is None else [float(w) for w in class_weights]
-        self.accuracy = keras.metrics.SparseCategoricalAccuracy(name="accuracy")
-
-    def call(self, faces, training=False):
-        return self.classifier(faces, training=training)
-
-    def train_step(self, batch):
-        logits = self.classifier(batch["face"], training=True)
-        loss = class_crossentropy(batch["label"], logits, self.class_weights)
-        self.update("classifier", loss)
-        return self.track(loss=loss)
-
-    def test_step(self, batch):
-        self.accuracy.update_state(batch["label"], self.classifier(batch["face"], training=False))
-        return {"accuracy": self.accuracy.result()}
-
-    @property
-    def test_metrics(self):
-        return [self.accuracy]
-
-    def get_config(self):
-        return {
-            "classifier": keras.saving.serialize_keras_object(self.classifier),
-            "class_weights": self.class_weights,
-        }
-
-    @classmethod
-    def from_config(cls, config):
-        return cls(**keras.saving.deserialize_keras_object(config))
 
 
 @keras.saving.register_keras_serializable("tfface")
