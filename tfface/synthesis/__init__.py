@@ -1,0 +1,1 @@
+"""Expression synthesis: action units switched in a photo, everything else untouched."""
