@@ -12,14 +12,18 @@ import argparse
 import os
 import platform
 from dataclasses import dataclass
+from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import keras
 import numpy as np
 import tensorflow as tf
+import yaml
 
 from benchmarks.measure import table, take_turns, write_json
+
+CONFIGS = Path(__file__).parents[1] / "training/configs"
 
 STEPS, TOLERANCE = 3, 1e-3
 """Steps whose losses are compared, and how far they may be apart, relative to the larger."""
@@ -50,8 +54,9 @@ def magnification(jit_compile, sizes=None):
 
     Args:
         jit_compile: Whether XLA compiles both.
-        sizes: (name, side, batch, BaseNet, filters of G, filters of D) each; None for two as in the
-            paper and one of the quickstart's kind.
+        sizes: List of dicts of `name`, `side`, `batch_size`, and what `classifier`, `generator` and
+            `discriminator` are made with; None for two BaseNets at the paper's size, and the
+            quickstart's.
 
     Yields:
         Case of each size.
@@ -119,19 +124,15 @@ def magnification(jit_compile, sizes=None):
                 for judge in (self.discriminator, self.peak_discriminator)
             ]
 
-    paper = (64, 128, 256, 512)
-    for name, side, count, backbone, filters, judging in sizes or (
-        ("128 px, VGG13", 128, 4, "vgg13", paper, paper),
-        ("128 px, AlexNet", 128, 4, "alexnet", paper, paper),
-        ("64 px, AlexNet, small G and D", 64, 16, "alexnet", (12, 24, 48, 96), (16, 32, 64, 64)),
-    ):
+    for size in sizes or magnification_sizes():
+        side, count = size["side"], size["batch_size"]
         keras.utils.set_random_seed(0)
-        classifier = ExpressionNet(7, side, backbone)
+        classifier = ExpressionNet(7, side, **size["classifier"])
         players = {
-            "generator": MagnificationGenerator(side, filters),
+            "generator": MagnificationGenerator(side, **size["generator"]),
             "extractor": classifier.extractor(),
-            "discriminator": MagnificationDiscriminator(side, judging),
-            "peak_discriminator": MagnificationDiscriminator(side, judging),
+            "discriminator": MagnificationDiscriminator(side, **size["discriminator"]),
+            "peak_discriminator": MagnificationDiscriminator(side, **size["discriminator"]),
         }
         # As after some training: the first weights of the last layer are 0.
         last = players["generator"].get_layer("change").kernel
@@ -147,7 +148,28 @@ def magnification(jit_compile, sizes=None):
         faces = {n: rng.uniform(size=(count, side, side, 3)) for n in ("weak", "peak")}
         batch = {n: tf.constant(v, tf.float32) for n, v in faces.items()}
         batch["label"] = tf.constant(rng.integers(0, 7, count))
-        yield Case(f"{name}, batch {count}", ours, literal, batch)
+        yield Case(f"{size['name']}, batch {count}", ours, literal, batch)
+
+
+def magnification_sizes():
+    """The paper's size with two BaseNets, and the quickstart's."""
+    paper = [
+        {
+            "name": f"128 px, {name}",
+            "side": 128,
+            "batch_size": 4,
+            "classifier": {"backbone": backbone},
+            "generator": {},
+            "discriminator": {},
+        }
+        for name, backbone in (("VGG13", "vgg13"), ("AlexNet", "alexnet"))
+    ]
+    config = yaml.safe_load((CONFIGS / "magnification/quickstart.yaml").read_text())
+    side = config["pairs"]["crop"]
+    players = {name: config[name] for name in ("classifier", "generator", "discriminator")}
+    batch_size = config["training"]["batch_size"]
+    name = f"{side} px, the quickstart's"
+    return [*paper, {"name": name, "side": side, "batch_size": batch_size, **players}]
 
 
 SYSTEMS = {"magnification": magnification}

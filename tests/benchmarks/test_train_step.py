@@ -5,14 +5,26 @@ import json
 import pytest
 
 from benchmarks import train_step
-from benchmarks.train_step import compare_losses, magnification, stepper
+from benchmarks.train_step import (
+    compare_losses,
+    magnification,
+    magnification_sizes,
+    stepper,
+)
 
-TINY = (("32 px", 32, 2, "vgg11", (2, 3, 4, 5), (4, 6)),)
+TINY = {
+    "name": "32 px",
+    "side": 32,
+    "batch_size": 2,
+    "classifier": {"backbone": "vgg11"},
+    "generator": {"filters": (2, 3, 4, 5)},
+    "discriminator": {"filters": (4, 6)},
+}
 
 
 @pytest.fixture(scope="module")
 def case():
-    (case,) = magnification(jit_compile=False, sizes=TINY)
+    (case,) = magnification(jit_compile=False, sizes=[TINY])
     return case
 
 
@@ -38,6 +50,15 @@ def test_magnification_synthesizes_twice_and_algorithm_1_for_each_update(case, m
     assert apart < 1e-4 and int(case.ours.step) == int(case.literal.step) == 3
     assert set(last) == {tracker.name for tracker in case.ours.trackers}
     assert all(ours != 0 for ours, _ in last.values())
+
+
+def test_sizes_are_the_papers_and_the_quickstarts():
+    first, second, last = magnification_sizes()
+    assert (
+        (first["side"], first["batch_size"]) == (second["side"], second["batch_size"]) == (128, 4)
+    )
+    assert set(last) == set(TINY) and len(last["generator"]["filters"]) == 4
+    assert last["name"] == f"{last['side']} px, the quickstart's"
 
 
 def test_other_losses_are_told():
