@@ -140,7 +140,7 @@ def test_one_call_makes_what_the_networks_make_one_by_one(channels):
     regenerated = np.stack([outputs_of(g, x) for g in generators], axis=1)
     np.testing.assert_allclose(out["regenerated"], regenerated, atol=1e-6)
     logits, features = outputs_of(classifier.with_features(), x)
-    np.testing.assert_allclose(out["logits"], logits, atol=1e-5)
+    np.testing.assert_allclose(out["logits"], logits, rtol=1e-5, atol=1e-5)
     for i, generator in enumerate(generators):
         of_this = outputs_of(classifier.with_features(), outputs_of(generator, x))[1]
         distances = [np.linalg.norm(a - b) for a, b in zip(features, of_this, strict=True)]
