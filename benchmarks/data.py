@@ -1,9 +1,10 @@
-"""How fast faces are drawn and batches are made, beside what a training step consumes.
+"""How fast faces are drawn, sets are built and batches are made, beside what a step consumes.
 
     python -m benchmarks.data [--turns 12] [--data_dir DIR] [--out data.json]
 
-Faces are drawn in a process that is held to one core. The pipelines and the training step (the
-quickstart's, on whatever device TensorFlow has) take turns in the same run, each with all cores.
+Faces are drawn in a process that is held to one core. A set in BP4D's layout, with pictures of its
+size, is built by one worker and by two in turns. The pipelines and the training step (the
+quickstart's, on whatever device TensorFlow has) take turns too, each with all cores.
 """
 
 import argparse
@@ -11,6 +12,7 @@ import multiprocessing
 import os
 import platform
 import statistics
+import tempfile
 import time
 from pathlib import Path
 
@@ -24,6 +26,8 @@ SIZE, BATCH, SEED = 128, 8, 0
 DATASET = "synthetic_faces/frames_small"
 CONFIG = Path(__file__).parents[1] / "training/configs/restoration/quickstart.yaml"
 START_UP, BATCHES_A_TURN = 8, 64
+BUILT_PEOPLE, BUILT_FRAMES, BUILT_SCALE = ("F001", "F002", "M001"), 80, 8
+WORKERS = (1, 2)
 TARGETS = {"faces_per_second": 200, "batches_over_steps": 5.0}
 """What the project asks for, each at least."""
 
@@ -52,6 +56,28 @@ def drawing_speed(seconds):
     rates = results.get(timeout=seconds + 120)
     process.join()
     return tuple(statistics.median(rate) for rate in zip(*rates, strict=True))
+
+
+def building_turns(turns):
+    """Builds a set in BP4D's layout with each number of workers; the seconds and its pictures.
+
+    Its pictures are 960 x 1280 (BP4D's own are 1040 x 1392), come with landmarks and are all kept.
+    """
+    from tests.layouts import bp4d
+    from tfface.data.datasets.prepare import prepare
+
+    seconds = {workers: [] for workers in WORKERS}
+    with tempfile.TemporaryDirectory() as folder:
+        delivered, prepared = Path(folder, "delivered"), Path(folder, "prepared")
+        bp4d.make(
+            delivered, BUILT_PEOPLE, ("T2",), frames=BUILT_FRAMES, uncoded=0, scale=BUILT_SCALE
+        )
+        for _ in range(turns):
+            for workers in WORKERS:
+                began = time.perf_counter()
+                report = prepare("bp4d", delivered, prepared, overwrite=True, workers=workers)
+                seconds[workers].append(time.perf_counter() - began)
+    return Timings(seconds), report["kept"]
 
 
 def restoration_batches(source, cache=True):
@@ -130,6 +156,7 @@ def measure(args):
     from tfface.data.pipeline import open_source
 
     on_clock, on_core = drawing_speed(args.seconds)
+    building, pictures = building_turns(args.builds)
     source = open_source(DATASET, data_dir=args.data_dir)
     began = time.perf_counter()
     from_memory = restoration_batches(source)
@@ -145,6 +172,8 @@ def measure(args):
     return {
         "faces_per_second": on_clock,
         "faces_per_core_second": on_core,
+        "built_per_second": {workers: pictures / building.median(workers) for workers in WORKERS},
+        "built_by_two_over_one": building.ratio(*WORKERS),
         "faces": source.count(source.splits),
         "loading_seconds": loading,
         "batches_per_second": {name: 1 / times.median(name) for name in ("memory", "files")},
@@ -167,6 +196,11 @@ def report(figures):
             f"{figures['faces_per_core_second']:.0f}",
             "",
         ],
+        *(
+            [f"pictures of a BP4D-like set built a second, workers: {workers}", f"{speed:.0f}", ""]
+            for workers, speed in figures["built_per_second"].items()
+        ),
+        ["two workers over one", f"{figures['built_by_two_over_one']:.2f}", ""],
         [f"batches a second, faces in memory, batch {BATCH}", f"{batches['memory']:.0f}", ""],
         ["batches a second, read from files", f"{batches['files']:.0f}", ""],
         ["training steps a second, quickstart", f"{figures['steps_per_second']:.2f}", ""],
@@ -194,6 +228,7 @@ def main(arguments=None):
     parser = argparse.ArgumentParser(prog="benchmarks.data", description=__doc__.splitlines()[0])
     parser.add_argument("--turns", type=int, default=12, help="timed turns of each rival")
     parser.add_argument("--seconds", type=float, default=15, help="how long faces are drawn")
+    parser.add_argument("--builds", type=int, default=5, help="builds with each number of workers")
     parser.add_argument("--data_dir", help="where prepared data sets live")
     parser.add_argument("--out", help="JSON file to write the figures to; the table goes beside it")
     args = parser.parse_args(arguments)

@@ -65,8 +65,8 @@ class DataConfig:
     manual_dir: str | None = None
     """The data set as its owner delivers it, if it has yet to be prepared."""
     protocol: str = "shares:0.7-0-0.3"
-    """How subjects are dealt into training, validation and test: bp4d_3fold, disfa_3fold, kfold:K,
-    shares:A-B-C, or own for a set that comes dealt."""
+    """How subjects are dealt into training, validation and test: bp4d_3fold, bp4d_development,
+    disfa_3fold, kfold:K, shares:A-B-C, or own for a set that comes dealt."""
     fold: NonNegativeInt = 0
     """Which fold of the protocol is the test."""
     cache: bool = True

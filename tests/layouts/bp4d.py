@@ -14,13 +14,22 @@ FIRST = 2440
 """Number of the first picture of a task."""
 
 
-def make(folder, subjects=("F001", "M002"), tasks=("T1", "T2"), frames=3, uncoded=1, new=True):
+def make(
+    folder,
+    subjects=("F001", "M002"),
+    tasks=("T1", "T2"),
+    frames=3,
+    uncoded=1,
+    new=True,
+    scale=1,
+):
     """Tasks of `frames` coded pictures with `uncoded` ones behind them.
 
     The last coded picture of T1 has AU 9s alone; landmarks are of version 7.3 if `new`, else 5.
+    `scale` enlarges the pictures; BP4D's own are about as large as 8 gives.
     """
     for subject in subjects:
-        pictures = iter(spontaneous(subject, len(tasks) * (frames + uncoded)))
+        pictures = iter(spontaneous(subject, len(tasks) * (frames + uncoded), scale))
         for task in tasks:
             taken = [next(pictures) for _ in range(frames + uncoded)]
             numbers = range(FIRST, FIRST + len(taken))

@@ -13,9 +13,12 @@ HEIGHT, WIDTH = 120, 160
 _TOP, _LEFT = 16, 40
 
 
-def spontaneous(subject, count):
-    """Frames of spontaneous behavior: dicts of image, landmarks and `intensity` by AU."""
-    return [_photo(record) for record in frames(0, subject, count, FACE)]
+def spontaneous(subject, count, scale=1):
+    """Frames of spontaneous behavior: dicts of image, landmarks and `intensity` by AU.
+
+    `scale` enlarges the pictures to what a camera gives (8: 960 x 1280).
+    """
+    return [_enlarged(_photo(record), scale) for record in frames(0, subject, count, FACE)]
 
 
 def posed(subject, expressions, count=12):
@@ -35,6 +38,11 @@ def _photo(record):
         "landmarks": record["landmarks"] + (_LEFT, _TOP),
         "intensity": dict(zip(SYNTHETIC_AUS, record["au_intensity"], strict=True)),
     }
+
+
+def _enlarged(photo, scale):
+    image = cv2.resize(photo["image"], None, fx=scale, fy=scale, interpolation=cv2.INTER_LINEAR)
+    return photo | {"image": image, "landmarks": scale * photo["landmarks"] + (scale - 1) / 2}
 
 
 def write_picture(path, image, gray=False):
