@@ -1,5 +1,6 @@
 import csv
 import functools
+import itertools
 import os
 import signal
 import subprocess
@@ -13,7 +14,7 @@ import pytest
 import yaml
 
 from tfface.data.datasets.prepare import prepare
-from tfface.data.synthetic import frames
+from tfface.data.synthetic import frames, sequences
 from tfface.facs.action_units import BP4D_AUS
 
 ROOT = Path(__file__).parents[2]
@@ -21,6 +22,9 @@ sys.path.insert(0, str(ROOT / "training"))  # as Python does for the script that
 
 import evaluate  # noqa: E402
 from configuration import attempt, make_parser, read_config  # noqa: E402
+
+FRAMES = (0, 2, 4, 5, 6, 7, 8, 10, 11)
+"""Of a synthetic sequence's twelve frames, those that the sets of sequences hold."""
 
 
 @pytest.fixture(scope="session")
@@ -33,26 +37,68 @@ def faces(tmp_path_factory):
     rows = []
     for subject in ("A", "B", "C", "D"):
         for record in frames(0, subject, count=6, size=128, action_units=BP4D_AUS):
-            path = f"{len(rows)}.png"
-            cv2.imwrite(str(delivered / path), record["image"][..., ::-1])
-            points = {
-                f"{axis}_{i}": point[k]
-                for i, point in enumerate(record["landmarks"])
-                for k, axis in enumerate("xy")
-            }
             labels = {
                 f"AU{number:02d}_c": int(label)
                 for number, label in zip(BP4D_AUS, record["au"], strict=True)
             }
-            rows.append({"path": path, "subject": subject, **points, **labels})
+            rows.append({**deliver(delivered, record, f"{len(rows)}.png"), **labels})
     data_dir = tmp_path_factory.mktemp("sets")
     for name in ("tiny", "plain"):
         keys = [key for key in rows[0] if name == "tiny" or not key.startswith("AU")]
-        with (delivered / "labels.csv").open("w", newline="") as stream:
-            writer = csv.DictWriter(stream, keys, extrasaction="ignore")
-            writer.writeheader()
-            writer.writerows(rows)
-        prepare("image_folder", delivered, data_dir, name)
+        prepare_listed(delivered, rows, keys, data_dir, name)
+    return data_dir
+
+
+def deliver(folder, record, path, gray=False):
+    """Writes a synthetic record's picture; returns its row of labels.csv, without labels."""
+    image = record["image"][..., ::-1]
+    cv2.imwrite(str(folder / path), cv2.cvtColor(image, cv2.COLOR_BGR2GRAY) if gray else image)
+    points = {
+        f"{axis}_{i}": point[k]
+        for i, point in enumerate(record["landmarks"])
+        for k, axis in enumerate("xy")
+    }
+    return {"path": path, "subject": record["subject"], **points}
+
+
+def prepare_listed(folder, rows, keys, data_dir, name):
+    """Prepares image_folder/<name> of the pictures in these rows."""
+    with (folder / "labels.csv").open("w", newline="") as stream:
+        writer = csv.DictWriter(stream, keys, extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(rows)
+    prepare("image_folder", folder, data_dir, name)
+
+
+@pytest.fixture(scope="session")
+def posed(tmp_path_factory):
+    """Prepared sets of sequences, in nine frames each from neutral to peak.
+
+    image_folder/posed is of four people, A to D, each of whom shows anger, happiness and surprise;
+    image_folder/alone is A by herself. image_folder/gray is of four others, E to H, in gray
+    pictures: they show happiness, sadness and surprise, E alone disgust as well, and of H's sadness
+    there are seven frames.
+
+    Returns the folder that all are prepared in.
+    """
+    delivered, data_dir = (tmp_path_factory.mktemp(name) for name in ("posed", "posed_sets"))
+    rows = []
+    for subject in "ABCDEFGH":
+        gray = subject > "D"
+        names = ["happiness", "sadness", "surprise"] if gray else ["anger", "happiness", "surprise"]
+        names += ["disgust"] if subject == "E" else []
+        records = sequences(0, subject, size=64, shown=FRAMES)  # the first looks, by these names
+        named = ((n, record) for n in names for record in itertools.islice(records, len(FRAMES)))
+        for name, record in named:
+            frame = int(record["frame"])
+            if (subject, name) == ("H", "sadness") and frame > FRAMES[6]:
+                continue
+            row = deliver(delivered, record, f"{len(rows)}.png", gray)
+            labels = {"sequence": name, "expression": name, "frame": frame}
+            rows.append({**row, **labels, "phase": record["phase"]})
+    for name, subjects in (("posed", "ABCD"), ("alone", "A"), ("gray", "EFGH")):
+        chosen = [row for row in rows if row["subject"] in subjects]
+        prepare_listed(delivered, chosen, list(rows[0]), data_dir, name)
     return data_dir
 
 
@@ -96,6 +142,35 @@ def tiny_recognition(faces, tmp_path_factory):
         "training": {"epochs": 2, "steps_per_epoch": 3, "batch_size": 4},
     }
     path = tmp_path_factory.mktemp("config") / "recognition.yaml"
+    path.write_text(yaml.safe_dump(values))
+    return path
+
+
+@pytest.fixture(scope="session")
+def tiny_magnification(posed, tmp_path_factory):
+    """A config file of magnification that trains in seconds, in all its stages."""
+    values = {
+        "average": 0.9,
+        "extractor_rate": 0.5,
+        "export_dir": None,
+        "data": {
+            "dataset": "image_folder/posed",
+            "data_dir": str(posed),
+            "protocol": "shares:0.75-0-0.25",
+        },
+        "pairs": {"size": 18, "crop": 16},
+        "classifier": {"backbone": "fer_net"},
+        "generator": {"filters": [2, 2, 4, 4], "residual": False},
+        "discriminator": {"filters": [2, 4], "dense_units": 4},
+        "classifier_training": {"average": 0.5, "epochs": 2, "steps_per_epoch": 2, "batch_size": 4},
+        "reconstruction": {"epochs": 1, "steps_per_epoch": 2, "batch_size": 4},
+        "training": {
+            **{"epochs": 4, "steps_per_epoch": 2, "batch_size": 4},
+            **{"optimizer": "sgd", "learning_rate": 0.01, "weight_decay": 0.005},
+            **{"decay": 0.5, "decay_every": 2, "decay_stalled": 1},
+        },
+    }
+    path = tmp_path_factory.mktemp("config") / "magnification.yaml"
     path.write_text(yaml.safe_dump(values))
     return path
 
@@ -184,32 +259,41 @@ def kill_when():
 
 
 @pytest.fixture(scope="session")
-def finished(start, tiny_config, tmp_path_factory):
-    """A run that nobody stopped: its folder, where it was exported to, and what it said."""
-    place = tmp_path_factory.mktemp("finished")
-    process = start(
-        "restoration",
-        *("--config", tiny_config),
-        *("--out", place / "run"),
-        *("--export_dir", place / "models"),
-        "--deterministic=true",
-    )
-    said, complaints = process.communicate(timeout=300)
-    assert process.returncode == 0, complaints
-    return place / "run", place / "models", said
+def finished_run_of(start, tmp_path_factory):
+    """Function of a script and its config to a run that nobody stopped.
+
+    That is its folder, where it was exported to, and what it said.
+    """
+
+    def finished(script, config):
+        place = tmp_path_factory.mktemp(script)
+        process = start(
+            script,
+            *("--config", config),
+            *("--out", place / "run"),
+            *("--export_dir", place / "models"),
+            "--deterministic=true",
+        )
+        said, complaints = process.communicate(timeout=600)
+        assert process.returncode == 0, complaints
+        return place / "run", place / "models", said
+
+    return finished
 
 
 @pytest.fixture(scope="session")
-def finished_recognition(start, tiny_recognition, tmp_path_factory):
+def finished(finished_run_of, tiny_config):
+    """A run of restoration that nobody stopped, see `finished_run_of`."""
+    return finished_run_of("restoration", tiny_config)
+
+
+@pytest.fixture(scope="session")
+def finished_recognition(finished_run_of, tiny_recognition):
     """The same of recognition."""
-    place = tmp_path_factory.mktemp("recognition")
-    process = start(
-        "recognition",
-        *("--config", tiny_recognition),
-        *("--out", place / "run"),
-        *("--export_dir", place / "models"),
-        "--deterministic=true",
-    )
-    said, complaints = process.communicate(timeout=300)
-    assert process.returncode == 0, complaints
-    return place / "run", place / "models", said
+    return finished_run_of("recognition", tiny_recognition)
+
+
+@pytest.fixture(scope="session")
+def finished_magnification(finished_run_of, tiny_magnification):
+    """The same of magnification."""
+    return finished_run_of("magnification", tiny_magnification)

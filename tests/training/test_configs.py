@@ -2,13 +2,14 @@
 
 from pathlib import Path
 
+import magnification
 import pytest
 import recognition
 import restoration
 import yaml
 from configuration import read_config
 
-SYSTEMS = (recognition, restoration)
+SYSTEMS = (magnification, recognition, restoration)
 CONFIGS = Path(restoration.__file__).parent / "configs"
 FILES = [
     (system, path)
@@ -16,6 +17,10 @@ FILES = [
     for path in sorted(CONFIGS.glob(f"{system.__name__}/*.yaml"))
 ]
 PAPERS = [("paper_bp4d.yaml", "bp4d", "bp4d_3fold"), ("paper_disfa.yaml", "disfa", "disfa_3fold")]
+MAGNIFIED = [
+    ("paper_ckplus_oulu.yaml", "ck_plus", "kfold:5"),
+    ("paper_lsemsw.yaml", "lsemsw", "own"),
+]
 
 
 @pytest.fixture
@@ -44,7 +49,8 @@ def test_a_config_is_what_its_run_writes_down(read, system, path):
 def test_every_system_has_its_configs():
     for system in SYSTEMS:
         names = {path.name for kind, path in FILES if kind is system}
-        assert {"quickstart.yaml", "paper_bp4d.yaml", "paper_disfa.yaml"} <= names
+        papers = MAGNIFIED if system is magnification else PAPERS
+        assert {"quickstart.yaml", *(name for name, _, _ in papers)} <= names
 
 
 @pytest.mark.parametrize("system", SYSTEMS, ids=lambda system: system.__name__)
@@ -53,8 +59,10 @@ def test_the_quickstart_needs_no_download(read, system):
     assert values.data.dataset.startswith("synthetic_faces/")
     if system is restoration:
         assert values.perceptual_network == "classifier"
-    else:
+    elif system is recognition:
         assert (values.recognizer.weights, values.unlabeled_dataset) == (None, None)
+    else:
+        assert (values.classifier.weights, values.pairs.mixed_with) == (None, [])
 
 
 @pytest.mark.parametrize(("name", "dataset", "protocol"), PAPERS)
@@ -101,6 +109,43 @@ def test_a_recognition_config_holds_what_the_paper_states(read, name, dataset, p
     assert values.action_units == expected
 
 
+@pytest.mark.parametrize(("name", "dataset", "protocol"), MAGNIFIED)
+def test_a_magnification_config_holds_what_the_paper_states(read, name, dataset, protocol):
+    values = read(magnification, name)
+    assert (values.data.dataset, values.data.protocol) == (dataset, protocol)
+    assert values.variant == "2v2"
+    pairs = values.pairs
+    assert (pairs.size, pairs.crop, pairs.flip) == (144, 128, True)
+    for network in (values.classifier, values.generator, values.discriminator):
+        assert network.initialization == "paper"
+    assert (values.classifier.backbone, values.classifier.weights) == ("vgg13", None)
+    # Encoder and decoder learn to give faces back first.
+    assert not values.generator.residual
+    for plan in (values.training, values.reconstruction, values.classifier_training):
+        assert (plan.batch_size, plan.optimizer, plan.momentum) == (4, "sgd", 0.9)
+        assert plan.weight_decay == 0.005
+        # 1e-4, then 1e-5 when the loss does not decrease.
+        assert (plan.learning_rate, plan.least_rate) == (1e-4, 1e-5)
+        assert plan.decay_stalled is not None and plan.decay_every is None
+    assert (values.average, values.classifier_training.average, values.extractor_rate) == (
+        None,
+        None,
+        1,
+    )
+    # All adversarial weights, minimax as printed.
+    loss = values.loss
+    weights = ("real", "peak", "class", "extractor_real", "extractor_peak")
+    assert all(loss[f"{weight}_weight"] == 0.002 for weight in weights)
+    assert loss.adversarial_loss == "minimax"
+    assert loss.content_loss == {"ck_plus": "pixel", "lsemsw": "perceptual"}[dataset]
+    if dataset == "ck_plus":
+        assert (values.folds, pairs.kind, pairs.weak_frames) == ("all", "sequences", [6, 7, 8])
+        assert pairs.mixed_with == ["oulu_casia"]
+        assert len(pairs.classes) == 6 and {"contempt", "neutral"}.isdisjoint(pairs.classes)
+    else:
+        assert (values.folds, pairs.kind, pairs.classes) == ("one", "picked", None)
+
+
 @pytest.mark.parametrize(
     ("system", "keys"),
     [
@@ -116,12 +161,19 @@ def test_a_recognition_config_holds_what_the_paper_states(read, name, dataset, p
             "adjacency dense_units batch_size learning_rate adversarial_weight expression_weight "
             "perceptual_weight discriminator_period",
         ),
+        (
+            magnification,
+            "variant precision folds dataset protocol kind size crop flip backbone initialization "
+            "residual epochs batch_size optimizer momentum weight_decay learning_rate "
+            "decay_stalled decay least_rate content_loss adversarial_loss real_weight peak_weight "
+            "class_weight extractor_real_weight extractor_peak_weight",
+        ),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
 def test_the_paper_configs_leave_nothing_to_the_defaults(system, keys):
     """Every number of the paper stands in its file, so that a default may change."""
-    for name, _, _ in PAPERS:
+    for name, _, _ in MAGNIFIED if system is magnification else PAPERS:
         text = (CONFIGS / system.__name__ / name).read_text()
         assert all(f"{key}: " in text for key in keys.split())
 
