@@ -145,11 +145,7 @@ def paste_back(
     if not 0 <= feather <= 0.5:
         raise ValueError(f"`feather` must be from 0 to 0.5. Received: {feather}.")
     size = face.shape[0]
-    corners = np.array([[0, 0], [size, 0], [size, size], [0, size]]) - 0.5
-    corners = transform_points(corners, invert_transform(matrix))
-    left, top = np.maximum(np.floor(corners.min(axis=0)).astype(int), 0)
-    right, bottom = np.ceil(corners.max(axis=0)).astype(int) + 1
-    right, bottom = min(right, photo.shape[1]), min(bottom, photo.shape[0])
+    left, top, right, bottom = _crop_box(invert_transform(matrix), size, photo.shape)
     result = photo.copy()
     if left >= right or top >= bottom:
         return result
@@ -164,6 +160,53 @@ def paste_back(
         blended = np.rint(blended)
     region[:] = np.where(weight[..., None] > 0, blended, region).astype(photo.dtype)
     return result
+
+
+def add_change(photo: np.ndarray, change: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """Adds to a photo what was changed in an aligned face.
+
+    The photo keeps its own detail, which an aligned face may be too small to hold; and where the
+    face was not changed, the photo's pixels keep their values exactly.
+
+    Args:
+        photo: (height, width, 3) uint8.
+        change: (size, size, 3) float32, the changed face minus the face, in units of 1 for the
+            whole range from black to white.
+        matrix: (2, 3), which maps the photo's pixels to the face's.
+
+    Returns:
+        A new photo; the one handed in is not changed.
+
+    Raises:
+        ValueError: If types or shapes do not fit.
+    """
+    _check_image("photo", photo)
+    if photo.dtype != np.uint8 or change.ndim != 3 or change.shape[0] != change.shape[1]:
+        raise ValueError(
+            "`photo` must be uint8 and `change` square. "
+            f"Received: {photo.dtype} and {change.shape}."
+        )
+    result, inverse = photo.copy(), invert_transform(matrix)
+    left, top, right, bottom = _crop_box(inverse, change.shape[0], photo.shape)
+    if left >= right or top >= bottom:
+        return result
+    inverse[:, 2] -= (left, top)
+    # Linear, not cubic: a pixel between unchanged ones stays unchanged.
+    laid = cv2.warpAffine(
+        change, inverse, (right - left, bottom - top), flags=cv2.INTER_LINEAR, borderValue=0
+    )
+    region = result[top:bottom, left:right]
+    region[:] = np.clip(np.rint(region + 255.0 * laid), 0, 255).astype(np.uint8)
+    return result
+
+
+def _crop_box(inverse: np.ndarray, size: int, shape: tuple[int, ...]) -> tuple[int, int, int, int]:
+    """The part of a photo in which a crop lies: left, top, right, bottom; maybe nothing."""
+    corners = np.array([[0, 0], [size, 0], [size, size], [0, size]]) - 0.5
+    corners = transform_points(corners, inverse)
+    left, top = np.maximum(np.floor(corners.min(axis=0)).astype(int), 0)
+    right, bottom = np.ceil(corners.max(axis=0)).astype(int) + 1
+    return int(left), int(top), int(min(right, shape[1])), int(min(bottom, shape[0]))
 
 
 def _feathered_weight(

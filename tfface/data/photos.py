@@ -13,7 +13,7 @@ import os
 import struct
 import threading
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -114,6 +114,39 @@ def write_photo(path: str | os.PathLike, image: np.ndarray) -> None:
     try:
         with written_aside(path) as aside:
             Image.fromarray(image).save(aside, quality=95)
+    except OSError as error:
+        raise PhotoError(f"{path}: cannot be written ({error.strerror or error}).") from error
+
+
+def write_animation(
+    path: str | os.PathLike, frames: Sequence[np.ndarray], milliseconds: int = 120
+) -> None:
+    """Writes pictures as an animated GIF that begins anew at its end; whole or not at all.
+
+    All frames share one palette without dithering, so that what does not change does not flicker.
+
+    Args:
+        path: Where to write.
+        frames: At least one, each (height, width, 3) uint8, RGB, of one size.
+        milliseconds: How long each is shown.
+
+    Raises:
+        PhotoError: If the file cannot be written.
+    """
+    pictures = [Image.fromarray(frame) for frame in frames]
+    ends = Image.fromarray(np.concatenate([frames[0], frames[-1]]))
+    palette = ends.quantize(256, method=Image.Quantize.MEDIANCUT)
+    shown = [picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in pictures]
+    try:
+        with written_aside(path) as aside:
+            shown[0].save(
+                aside,
+                format="GIF",
+                save_all=True,
+                append_images=shown[1:],
+                duration=milliseconds,
+                loop=0,
+            )
     except OSError as error:
         raise PhotoError(f"{path}: cannot be written ({error.strerror or error}).") from error
 

@@ -1,6 +1,7 @@
 """Tables of classes against classes."""
 
 import matplotlib
+import matplotlib.patches
 import numpy as np
 
 from tfface.metrics import mean_of_defined
@@ -85,6 +86,51 @@ def difference_matrices(matrices, names, path, title=None):
         mean = mean_of_defined(table[~np.eye(n, dtype=bool)])
         axes.set_title(f"{name} (mean {mean:.3f})" if np.isfinite(mean) else f"{name} (no mean)")
     figure.colorbar(picture, ax=panels, label="difference of P(i | j)", shrink=0.8)
+    canvas.add_title(figure, title)
+    canvas.write(figure, path)
+
+
+def change_matrix(changes, names, path, marked=None, title=None, row_label=None, column_label=None):
+    """Draws by how much each cause (row) changed each figure (column), up in red, down in blue.
+
+    Args:
+        changes: (n, n) array; NaN where there is none.
+        names: The n names, such as `AU12`.
+        path: File to write.
+        marked: (n, n) bool, cells to frame, or None.
+        title: Title of the figure, or None.
+        row_label: What the rows are, or None.
+        column_label: What the columns are, or None.
+
+    Raises:
+        ValueError: If `changes` or `marked` is not (n, n) for n names.
+    """
+    n, table = len(names), np.asarray(changes, dtype=np.float64)
+    marked = np.zeros((n, n), bool) if marked is None else np.asarray(marked)
+    for name, array in (("changes", table), ("marked", marked)):
+        if array.shape != (n, n):
+            raise ValueError(
+                f"`{name}` must have shape ({n}, {n}) for {n} names. Received: shape {array.shape}"
+            )
+    peak = np.abs(table[~np.isnan(table)]).max(initial=0) or 1
+    side = max(360, _CELL * n)
+    figure = canvas.figure(side + 190, side + 130, layout="constrained")
+    axes = figure.subplots()
+    colors = matplotlib.colormaps["RdBu_r"].with_extremes(bad="#D8D8D8")
+    picture = axes.imshow(np.ma.masked_invalid(table), cmap=colors, vmin=-peak, vmax=peak)
+    for (i, j), value in np.ndenumerate(table):
+        text = "-" if np.isnan(value) else f"{value:.2f}".replace("-0.00", "0.00")
+        color = "white" if np.abs(value) > 0.65 * peak else "black"
+        label = axes.text(j, i, text, ha="center", va="center", color=color, fontsize=8)
+        label.set_in_layout(False)
+        if marked[i, j]:
+            frame = (j - 0.47, i - 0.47), 0.94, 0.94
+            axes.add_patch(matplotlib.patches.Rectangle(*frame, fill=False, ec="#404040", lw=1))
+    axes.set_xticks(range(n), names, rotation=90)
+    axes.set_yticks(range(n), names)
+    axes.set_xlabel(column_label or "")
+    axes.set_ylabel(row_label or "")
+    figure.colorbar(picture, ax=axes, shrink=0.8)
     canvas.add_title(figure, title)
     canvas.write(figure, path)
 

@@ -72,3 +72,19 @@ def lay_back(photo, faces, matrices):
         levels = np.rint(np.clip(face, 0.0, 1.0) * 255.0).astype(np.uint8)
         result = paste_back(result, levels, matrix)
     return result
+
+
+def resized_matrix(matrix, size):
+    """From a photo's pixels to those of an aligned face of another size.
+
+    Args:
+        matrix: (2, 3), to the pixels of a face of `FACE_SIZE`.
+        size: Side of the other in pixels.
+
+    Returns:
+        (2, 3).
+    """
+    scale = size / FACE_SIZE
+    moved = matrix * scale
+    moved[:, 2] += 0.5 * scale - 0.5  # pixel centers: those of the finer raster lie around 0.5
+    return moved

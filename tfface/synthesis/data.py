@@ -1,4 +1,8 @@
-"""Batches of action unit synthesis: faces with their labels and landmarks, and labels to draw."""
+"""Batches of action unit synthesis: faces with their labels and landmarks, and labels to draw.
+
+And what synthesis gives back to others: `augment` makes any stream of labeled faces richer in rare
+action units.
+"""
 
 import numpy as np
 import tensorflow as tf
@@ -118,3 +122,69 @@ def evaluation_transform(batch, seed):
         "au": batch["au"],
         "subject": batch["subject"],
     }
+
+
+def augment(dataset, model, action_units, share, seed=0, start_step=0):
+    """Makes a stream of labeled faces richer in rare action units (AUs).
+
+    Each face is drawn with probability `share`; one that is drawn gets one AU switched on, drawn
+    evenly from those of `action_units` that its labels say it lacks, and the label that was asked
+    for. A face that lacks none of them stays. All else of a face, its other labels too, stays as it
+    is. The model runs within the data pipeline.
+
+    Args:
+        dataset: `tf.data.Dataset` of dicts with `face` (B, size, size, 3) float32 in [0, 1], `au`
+            (B, n), NaN where unknown, for the n AUs of the model and in its order, perhaps
+            `landmarks` (B, 68, 2), without which the mean face's are taken, and whatever else.
+        model: LACGenerator.
+        action_units: Those to switch on.
+        share: Probability that a face is drawn, 0 to 1.
+        seed: What the draws depend on, with the number of the batch.
+        start_step: The number of the first batch.
+
+    Returns:
+        Dataset of the same dicts.
+
+    Raises:
+        ValueError: If an AU is not the model's, `share` is not from 0 to 1, or the dataset's faces
+            or labels are not as the model's.
+    """
+    units = tuple(action_units)
+    if not units or set(units) - set(model.action_units):
+        raise ValueError(
+            f"`action_units` must be some of the model's, {list(model.action_units)}. "
+            f"Received: {list(units)}"
+        )
+    if not 0 <= share <= 1:
+        raise ValueError(f"`share` must be from 0 to 1. Received: {share}")
+    spec, n = dataset.element_spec, len(model.action_units)
+    for key, shape in (("face", (model.size, model.size, 3)), ("au", (n,))):
+        if key not in spec or tuple(spec[key].shape[1:]) != shape:
+            received = tuple(spec[key].shape) if key in spec else "no such key"
+            raise ValueError(
+                f"`dataset` must have `{key}` of shape (B, *{shape}). Received: {received}"
+            )
+    offered = np.isin(model.action_units, units).astype(np.float32)
+
+    def enriched(step, batch):
+        labels, count = batch["au"], tf.shape(batch["au"])[0]
+        pair = tf.stack([tf.constant(seed, tf.int64), step])
+        seeds = tf.random.split(tf.cast(pair, tf.int32), 2)
+        drawn = tf.random.stateless_uniform((count,), seeds[0]) < share
+        lacked = offered * tf.cast(labels == 0, tf.float32)
+        # The largest of even draws, of which those that do not count are below 0.
+        lots = tf.where(lacked > 0, tf.random.stateless_uniform(tf.shape(labels), seeds[1]), -1.0)
+        switched = tf.one_hot(tf.argmax(lots, axis=1), n)
+        edited = drawn & (tf.reduce_max(lots, axis=1) >= 0)
+        rows = tf.where(edited)[:, 0]
+        nothing = tf.constant(np.nan, tf.float32)
+        values = tf.where(tf.gather(switched, rows) > 0, 1.0, nothing)
+        points = batch.get("landmarks", tf.fill((count, 68, 2), nothing))
+        faces = model([tf.gather(batch["face"], rows), values, tf.gather(points, rows)])
+        return {
+            **batch,
+            "face": tf.tensor_scatter_nd_update(batch["face"], rows[:, None], faces),
+            "au": tf.where(edited[:, None] & (switched > 0), 1.0, labels),
+        }
+
+    return dataset.enumerate(start_step).map(enriched, num_parallel_calls=tf.data.AUTOTUNE)

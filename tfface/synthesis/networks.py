@@ -40,6 +40,33 @@ def signed(values):
     return ops.where(values >= 0, 2.0 * values - 1.0, ops.zeros_like(values))
 
 
+def values_of(changes, action_units):
+    """A wish in words as a generator takes it: a value for each AU that is named, NaN for others.
+
+    Args:
+        changes: {AU: value in [0, 1]}.
+        action_units: The n AUs that the generator knows.
+
+    Returns:
+        (n,) float32.
+
+    Raises:
+        ValueError: If an AU is not among them, or a value is not in [0, 1].
+    """
+    row = np.full(len(action_units), np.nan, np.float32)
+    for number, value in changes.items():
+        if number not in action_units:
+            raise ValueError(
+                f"`changes` must name AUs among {list(action_units)}. Received: {number}"
+            )
+        if not 0 <= value <= 1:
+            raise ValueError(
+                f"`changes` must hold values from 0 to 1. Received: AU {number} = {value}"
+            )
+        row[list(action_units).index(number)] = value
+    return row
+
+
 @keras.saving.register_keras_serializable("tfface")
 class LACGenerator(Network):
     """Switches AUs of a face: a CARG for each, and everything that no region holds as it was.
@@ -62,6 +89,9 @@ class LACGenerator(Network):
         latent_size: Length of z and of the repeated label, even.
         region: "crop" gives a CARG the two windows of its AU, "full" (the paper) the whole masked
             face, which is 0 outside of them: the same pixels count in both.
+        residual: Whether the decoder draws what to add to each pixel's logit, at first nothing, in
+            place of the pixel (the paper). Then a short training does not blur what it need not
+            change.
         decay: Of the attention, see `RegionalAttention`.
         extent: Side of an attention square as a share of the face's.
         dtype: Dtype policy; None is the global one.
@@ -153,29 +183,8 @@ class LACGenerator(Network):
         return self(given, training=training)
 
     def values(self, changes):
-        """What `edit` takes for a wish in words: a value for each AU that is named, NaN for others.
-
-        Args:
-            changes: {AU: value in [0, 1]}.
-
-        Returns:
-            (n,) float32.
-
-        Raises:
-            ValueError: If an AU is not one of the generator's, or a value is not in [0, 1].
-        """
-        row = np.full(len(self.action_units), np.nan, np.float32)
-        for number, value in changes.items():
-            if number not in self.action_units:
-                raise ValueError(
-                    f"`changes` must name AUs among {list(self.action_units)}. Received: {number}"
-                )
-            if not 0 <= value <= 1:
-                raise ValueError(
-                    f"`changes` must hold values from 0 to 1. Received: AU {number} = {value}"
-                )
-            row[self.action_units.index(number)] = value
-        return row
+        """What `edit` takes for a wish in words, see `values_of`."""
+        return values_of(changes, self.action_units)
 
 
 @keras.saving.register_keras_serializable("tfface")
