@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 
-from tfface.commands import export, magnify, prepare, recognize, restore
+from tfface.commands import edit, export, magnify, prepare, recognize, regenerate, restore
 from tfface.commands.startup import CommandError
 
 DESCRIPTION = """\
@@ -98,7 +98,7 @@ def _parser():
     parser = _Parser(prog="tfface", description=DESCRIPTION, epilog=EXAMPLES, **options)
     parser.add_argument("-V", "--version", action=_Version, nargs=0, help="say which version it is")
     verbs = parser.add_subparsers(title="verbs", dest="verb", metavar="VERB", required=True)
-    for module in (restore, recognize, magnify, prepare, export):
+    for module in (restore, recognize, magnify, regenerate, edit, prepare, export):
         module.add_parser(verbs, **options)
     return parser
 

@@ -9,7 +9,10 @@ from tfface.magnification.networks import (
     MagnificationGenerator,
 )
 from tfface.recognition.networks import ActionUnitRecognizer
+from tfface.regeneration.features import FerNet
+from tfface.regeneration.networks import ExpressionRegenerator, RegenerationGenerator
 from tfface.serving.signatures.restoration import restoration_servable
+from tfface.synthesis.networks import LACGenerator
 
 
 @pytest.fixture
@@ -42,6 +45,28 @@ def magnifier():
         kernel, bias = layer.get_weights()
         layer.set_weights([kernel * 3, bias])
     return ExpressionMagnifier(generator, extractor, classifier, ("joy", "anger", "fear"), 18)
+
+
+@pytest.fixture(scope="module")
+def regenerator():
+    """A small regenerator of three classes: the middle 16 of 22 pixels, gray.
+
+    What is drawn differs from class to class, and so do the distances.
+    """
+    keras.utils.set_random_seed(0)
+    classes = ("joy", "anger", "fear")
+    generators = [RegenerationGenerator(name, 16, 1, (2, 3, 4)) for name in classes]
+    for generator in generators:
+        draw = generator.get_layer("draw")
+        draw.set_weights([draw.get_weights()[0] * 3, draw.get_weights()[1]])
+    return ExpressionRegenerator(generators, FerNet(classes, 16))
+
+
+@pytest.fixture(scope="session")
+def editor():
+    """A small editor of three action units, each of which it draws in colors of its own."""
+    keras.utils.set_random_seed(0)
+    return LACGenerator((1, 12, 23), 24, (2, 3, 3, 4, 4), latent_size=4)
 
 
 @pytest.fixture

@@ -6,12 +6,14 @@ from tfface.serving.systems import NETWORKS, load_network, load_servable
 
 
 @pytest.fixture
-def networks(recognizer, magnifier):
+def networks(recognizer, magnifier, regenerator, editor):
     """A network of every system, by the system's name."""
     return {
         "restoration": RestorationGenerator(filters=4, blocks=1),
         "recognition": recognizer,
         "magnification": magnifier,
+        "synthesis": editor,
+        "regeneration": regenerator,
     }
 
 

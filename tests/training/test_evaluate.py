@@ -166,7 +166,7 @@ def test_folders_that_hold_no_finished_run(finished_run, compare, tmp_path):
     line = refused(compare, run)
     assert line == f"error: {run} is not finished; run its training command again"
     (run / "config.yaml").write_text("system: synthesis\n")
-    systems = "magnification or recognition or restoration"
+    systems = "magnification or recognition or regeneration or restoration"
     assert refused(compare, run) == f"error: {run} holds a run of synthesis, not of {systems}"
     (run / "config.yaml").write_text("system: restoration\n")
     (run / "summary.json").write_text("{}")

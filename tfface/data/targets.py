@@ -17,7 +17,7 @@ from tfface.data.pairs import FacePairs
 from tfface.data.pipeline import chosen_records, training_records
 from tfface.data.source import FaceSource
 
-MISSING = ("error", "skip")
+MISSING = ("error", "skip", "any")
 
 
 @dataclass(frozen=True)
@@ -157,14 +157,15 @@ def expression_targets(source, splits, classes=None, frames=3, missing="error"):
         classes: Names of the expressions, in the order of the targets; None for the source's own.
         frames: As in `peak_faces`, which says what faces show their class.
         missing: What a person means who lacks a class: "error", or "skip": the faces teach the
-            other classes alone, and the person is counted in `skipped`.
+            other classes alone, and the person is counted in `skipped`. "any" is as "skip", and a
+            class may have no peak at all, as among the few people of a test.
 
     Returns:
         ExpressionTargets.
 
     Raises:
         ValueError: If a class is not one of the source's or has no peak, a person lacks one and
-            `missing` is "error", or an argument is out of its range.
+            `missing` is "error", no person has any, or an argument is out of its range.
     """
     if missing not in MISSING:
         raise ValueError(f"`missing` must be one of {list(MISSING)}. Received: {missing!r}")
@@ -185,7 +186,8 @@ def expression_targets(source, splits, classes=None, frames=3, missing="error"):
         for name, known, rows in zip(people, paired, peaks, strict=True)
         for number in np.flatnonzero(known & (rows < 0))
     ]
-    _check_each_class(classes, peaks)
+    if missing != "any" or not paired.any():
+        _check_each_class(classes, peaks)
     if lacking and missing == "error":
         named = ", ".join(f"{name} without {expression}" for name, expression in lacking[:5])
         raise ValueError(

@@ -20,7 +20,7 @@ from tfface.magnification.pictures import (
     draw_heat,
     title_of,
 )
-from tfface.plots.matrices import confusion_matrix
+from tfface.plots.confusions import write_confusion
 from tfface.scores import without_nan
 from tfface.tables import markdown, write_table
 
@@ -97,10 +97,10 @@ class Evaluation:
         write_table(folder / "heat", *self._heat_table())
         for mode, scores in self.scores.items():
             title, name = title_of(mode), mode.replace("/", "_")
-            _write_confusion(folder / f"confusion_{name}", scores.magnified, title)
+            write_confusion(folder / f"confusion_{name}", total(scores.magnified), title)
             if scores.magnifies:
                 weak = f"{title}: the classifier on weak faces"
-                _write_confusion(folder / f"confusion_weak_{name}", scores.weak, weak)
+                write_confusion(folder / f"confusion_weak_{name}", total(scores.weak), weak)
             if scores.magnifies and scores.pictures is not None:
                 draw_faces(scores, folder / f"faces_{name}.png", title)
                 draw_heat(scores, folder / f"heat_{name}.png", title)
@@ -151,17 +151,6 @@ class Evaluation:
                 means = [scores.mean_heat(of, part) for part in scores.parts]
                 rows.append([title_of(mode), of, "mean", *(_show(v, 5) for v in means)])
         return ["mode", "heat of", "class", *first.parts], rows
-
-
-def _write_confusion(path, folds, title):
-    confusion = total(folds)
-    faces = confusion.matrix.sum(axis=1)
-    rows = [
-        [name, *(_show(share, 1) for share in shares), str(count)]
-        for name, shares, count in zip(confusion.classes, confusion.percentages, faces, strict=True)
-    ]
-    write_table(path, ["true class (%)", *confusion.classes, "faces"], rows)
-    confusion_matrix(confusion.matrix, confusion.classes, path.with_suffix(".png"), title)
 
 
 def _per_class(scores):

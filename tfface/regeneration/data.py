@@ -6,7 +6,7 @@ Which peaks belong to which face says `tfface.data.targets`.
 import tensorflow as tf
 
 from tfface.data.augmentation import CUT_110, random_110, to_gray
-from tfface.data.pipeline import transformed
+from tfface.data.pipeline import chosen_records, transformed
 
 
 def training_batches(
@@ -99,9 +99,39 @@ def evaluation_batches(targets, *, batch_size, size=64, channels=1):
         return parts | {key: batch[key] for key in ("known", "label", "subject")}
 
     batches = transformed(targets.shown(batch_size, size + CUT_110), finished, seed=0)
-    # Keras warns of data that ends before it was told to.
-    count = -(-targets.shown_count() // batch_size)
-    return batches.apply(tf.data.experimental.assert_cardinality(count))
+    return _of_faces(batches, targets.shown_count(), batch_size)
+
+
+def evaluation_faces(faces, *, batch_size, size=64, channels=1):
+    """Single faces with their class, once and in order, the middle cut out: FER-Net's own test.
+
+    Args:
+        faces: FacePairs of faces with themselves, as `peak_faces` finds them.
+        batch_size: Faces in a batch; the last one may be smaller.
+        size: As in `training_batches`.
+        channels: As in `training_batches`.
+
+    Returns:
+        Finite dataset of dicts: `face` (b, size, size, channels) float32 in [0, 1], `label` (b,).
+
+    Raises:
+        ValueError: If an argument is out of its range.
+    """
+    _check_channels(channels)
+    records = chosen_records(faces.source, faces.splits, faces.weak, size + CUT_110)
+    labels = tf.data.Dataset.from_tensor_slices(faces.label)
+    labeled = tf.data.Dataset.zip(records, labels).batch(batch_size)
+
+    def finished(batch, seed):
+        return {"face": _cut(batch["image"], channels, False, seed), "label": batch["label"]}
+
+    named = labeled.map(lambda record, label: {"image": record["image"], "label": label})
+    return _of_faces(transformed(named, finished, seed=0), len(faces), batch_size)
+
+
+def _of_faces(batches, count, batch_size):
+    """The batches, whose number is known; Keras warns of data that ends before it was told to."""
+    return batches.apply(tf.data.experimental.assert_cardinality(-(-count // batch_size)))
 
 
 def _cut(images, channels, augment, seed):

@@ -133,3 +133,17 @@ def resize_faces(faces, size):
     """
     resized = tf.image.resize(faces, (size, size), method="bicubic", antialias=True)
     return tf.clip_by_value(resized, 0.0, 1.0)
+
+
+def middle(faces, size):
+    """The middle of faces, which is what some networks see of them.
+
+    Args:
+        faces: (B, aligned_size, aligned_size, 3).
+        size: Side in pixels, at most `aligned_size`.
+
+    Returns:
+        (B, size, size, 3).
+    """
+    edge = (faces.shape[1] - size) // 2
+    return faces[:, edge : edge + size, edge : edge + size]

@@ -11,6 +11,8 @@ NETWORKS = {
     "restoration": "generator.keras",
     "recognition": "recognizer.keras",
     "magnification": "magnifier.keras",
+    "synthesis": "generator.keras",
+    "regeneration": "regenerator.keras",
 }
 """dict of str to str: every system that can be exported, and the file in a run's folder that holds
 the network to export."""

@@ -43,15 +43,16 @@ class FinishedRun:
         except (KeyError, TypeError) as error:
             raise UsageError(f"{self.folder}/config.yaml has no {key}") from error
 
-    def scores(self, kind):
+    def scores(self, kind, key="variant"):
         """What the run scored on its own test faces.
 
         Args:
             kind: The class that reads it by its `from_dict`.
+            key: Key of the config that says by which name.
         """
         path = self.folder / "evaluation" / "scores.json"
         try:
-            return kind.from_dict(json.loads(path.read_text())["scores"][self.value("variant")])
+            return kind.from_dict(json.loads(path.read_text())["scores"][self.value(key)])
         except (OSError, ValueError, LookupError) as error:
             raise UsageError(
                 f"{path} must hold the scores of one run (of a series, name its parts). "
@@ -84,14 +85,15 @@ def check_shared(runs, keys):
             )
 
 
-def columns(runs, taken=()):
+def columns(runs, taken=(), key="variant"):
     """The runs' names in tables: their variants, or their folders if two share a variant.
 
     Args:
         runs: FinishedRun each.
         taken: Names that mean something else in the table.
+        key: Key of the config that says the variant.
     """
-    variants = [run.value("variant") for run in runs]
+    variants = [run.value(key) for run in runs]
     folders = [run.folder.resolve().name for run in runs]
     if len(set(variants)) == len(runs):
         return variants

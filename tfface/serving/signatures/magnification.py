@@ -10,6 +10,7 @@ from tfface.serving.servable import (
     decode_faces,
     encode_faces,
     in_float32,
+    middle,
 )
 
 
@@ -80,17 +81,3 @@ def magnification_servable(model):
         facts={"size": size, "aligned_size": aligned_size, "value_range": [0.0, 1.0]},
         labels=model.classes,
     )
-
-
-def middle(faces, size):
-    """The middle of faces, which is what these networks see of them.
-
-    Args:
-        faces: (B, aligned_size, aligned_size, 3).
-        size: Side in pixels, at most `aligned_size`.
-
-    Returns:
-        (B, size, size, 3).
-    """
-    edge = (faces.shape[1] - size) // 2
-    return faces[:, edge : edge + size, edge : edge + size]
