@@ -5,11 +5,15 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SYSTEM ?= restoration
+# Processes that share the test files among them; each takes about 2 GiB.
+JOBS ?= 2
 DEMO_RUN := runs/quickstart/$(SYSTEM)
 
 VERB_restoration := restore
 VERB_recognition := recognize
 VERB_magnification := magnify
+VERB_synthesis := edit
+VERB_regeneration := regenerate
 
 # One line a message; TensorFlow's own start-up messages stay out of it.
 export TF_CPP_MIN_LOG_LEVEL ?= 3
@@ -19,7 +23,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 3
 
 help:
 	@echo "make demo        train a small restoration model, show its table and pictures, export it"
-	@echo "                 (SYSTEM=recognition or magnification: the same for those)"
+	@echo "                 (SYSTEM=recognition, magnification or regeneration: the same for those)"
 	@echo "make test        run the whole test suite"
 	@echo "make test-tfds   run the tests that need the extra [tfds]: Apache Beam, the command tfds"
 	@echo "make lint        check style and format (ruff)"
@@ -36,7 +40,7 @@ demo: $(VENV)/installed
 	@echo "A photo of yours:                    $(BIN)/tfface $(VERB_$(SYSTEM)) PHOTO -o DIR"
 
 test: $(VENV)/installed
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
 test-tfds: $(VENV)/tfds/installed
 	PYTHONPATH=$(CURDIR)/$(VENV)/tfds $(BIN)/python -m pytest \
