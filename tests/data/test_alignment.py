@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from tfface.data.alignment import (
+    add_change,
     align,
     invert_transform,
     paste_back,
@@ -204,3 +205,39 @@ def test_the_reference_warp_agrees():
     face, found = align(photo, anchors_for(matrix, 100), 100)
     plain = cv2.warpAffine(photo, found, (100, 100), flags=cv2.INTER_CUBIC)
     assert np.abs(face.astype(int) - plain).max() <= 2
+
+
+def test_a_change_is_added_where_it_was_made_and_nowhere_else():
+    photo = smooth_photo()
+    matrix = turn(0, 0.5, (-20.0, -30.0))  # the crop's pixel (i, j) is the photo's (2 i + 40, ...)
+    change = np.zeros((50, 50, 3), np.float32)
+    change[10:20, 5:15] = 0.1
+    result = add_change(photo, change, matrix)
+    moved = (result != photo).any(-1)
+    rows, columns = np.nonzero(moved)
+    # Linear between the pixels 4 and 15 of a row: x from 2 * 4 + 40 to 2 * 15 + 40, both left out.
+    assert (columns.min(), columns.max()) == (49, 69)
+    assert (rows.min(), rows.max()) == (79, 99)
+    inside, before = result[82:98, 52:68].astype(int), photo[82:98, 52:68].astype(int)
+    np.testing.assert_allclose(inside, np.minimum(before + 25.5, 255), atol=0.5)
+    np.testing.assert_array_equal(add_change(photo, 0 * change, matrix), photo)
+
+
+def test_a_change_beyond_the_photo_is_dropped_and_levels_are_clipped():
+    photo = np.full((40, 60, 3), 250, np.uint8)
+    change = np.full((30, 30, 3), 0.5, np.float32)
+    change[:, :, 1] = -1.0
+    result = add_change(photo, change, turn(0, 1.0, (15.0, 5.0)))  # the crop begins at (-15, -5)
+    np.testing.assert_array_equal(result[:25, :15], np.broadcast_to([255, 0, 255], (25, 15, 3)))
+    np.testing.assert_array_equal(result[26:], 250)
+    np.testing.assert_array_equal(result[:, 16:], 250)
+    far = add_change(photo, change, turn(0, 1.0, (500.0, 5.0)))
+    np.testing.assert_array_equal(far, photo)
+
+
+def test_what_cannot_be_added_is_named():
+    photo, change = np.zeros((9, 9, 3), np.uint8), np.zeros((4, 4, 3), np.float32)
+    with pytest.raises(ValueError, match=r"`photo` must be uint8 and `change` square"):
+        add_change(photo.astype(np.float32), change, turn(0, 1, (0, 0)))
+    with pytest.raises(ValueError, match=r"`change` square.*\(3, 4, 3\)"):
+        add_change(photo, change[:3], turn(0, 1, (0, 0)))

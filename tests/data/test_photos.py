@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tfface.data.photos import PhotoError, read_photo, write_photo
+from tfface.data.photos import PhotoError, read_photo, write_animation, write_photo
 
 RED, BLUE = (200, 30, 20), (10, 40, 220)
 
@@ -190,3 +190,29 @@ def test_write_into_a_folder_that_cannot_be(tmp_path):
         write_photo(tmp_path / "file" / "out.png", two_halves())
     write_photo(tmp_path / "made" / "out.png", two_halves())
     assert os.listdir(tmp_path / "made") == ["out.png"]
+
+
+def test_an_animation_repeats_and_what_stays_does_not_flicker(tmp_path):
+    rng = np.random.default_rng(0)
+    still = rng.integers(0, 256, (20, 30, 3), np.uint8)
+    frames = [still.copy() for _ in range(3)]
+    for i, frame in enumerate(frames):
+        frame[5:10, 5:10] = (80 * i, 0, 0)
+    write_animation(tmp_path / "a.gif", frames, milliseconds=50)
+    with Image.open(tmp_path / "a.gif") as image:
+        assert (image.n_frames, image.size, image.info["loop"]) == (3, (30, 20), 0)
+        shown = []
+        for i in range(3):
+            image.seek(i)
+            assert image.info["duration"] == 50
+            shown.append(np.array(image.convert("RGB")).astype(int))
+    for i in (1, 2):
+        moved = np.abs(shown[i] - shown[0]).sum(-1) > 0
+        assert moved[5:10, 5:10].all() and moved.sum() == 25
+    assert [path.name for path in tmp_path.iterdir()] == ["a.gif"]
+
+
+def test_an_animation_that_cannot_be_written_is_one_line(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(PhotoError, match="a.gif: cannot be written"):
+        write_animation(tmp_path / "file" / "a.gif", [np.zeros((4, 4, 3), np.uint8)])

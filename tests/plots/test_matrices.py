@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tfface.plots.matrices import confusion_matrix, difference_matrices
+from tfface.plots.matrices import change_matrix, confusion_matrix, difference_matrices
 
 NAN = float("nan")
 
@@ -79,3 +79,31 @@ class TestDifferenceMatrices:
         with pytest.raises(ValueError, match=r"`matrices`, at least one"):
             difference_matrices({}, ["a", "b", "c"], path)
         assert not list(tmp_path.iterdir())
+
+
+class TestChangeMatrix:
+    def test_numbers_colors_and_frames(self, tmp_path, figures):
+        changes = [[0.5, -0.25, 0.001], [NAN, NAN, NAN], [0.1, 0.0, -0.004]]
+        marked = np.array([[1, 0, 0], [0, 1, 1], [0, 1, 1]], bool)
+        path = tmp_path / "c.png"
+        change_matrix(changes, ["AU1", "AU2", "AU4"], path, marked, "T", "on", "change")
+        axes, _ = figures[0].axes
+        cells = [text.get_text() for text in axes.texts]
+        assert cells == ["0.50", "-0.25", "0.00", "-", "-", "-", "0.10", "0.00", "0.00"]
+        assert axes.images[0].get_clim() == (-0.5, 0.5)
+        assert (axes.get_xlabel(), axes.get_ylabel()) == ("change", "on")
+        assert len(axes.patches) == marked.sum()
+        corners = {tuple(np.rint(patch.get_xy()).astype(int)) for patch in axes.patches}
+        assert corners == {(0, 0), (1, 1), (2, 1), (1, 2), (2, 2)}  # (column, row)
+        with Image.open(path) as image:
+            assert image.size == (360 + 190, 360 + 130)
+
+    def test_nothing_changed(self, tmp_path, figures):
+        change_matrix(np.zeros((2, 2)), ["a", "b"], tmp_path / "c.png")
+        assert figures[0].axes[0].images[0].get_clim() == (-1, 1)
+
+    def test_bad_input(self, tmp_path):
+        with pytest.raises(ValueError, match=r"`changes` must have shape \(2, 2\) for 2 names"):
+            change_matrix(np.zeros((3, 2)), ["a", "b"], tmp_path / "c.png")
+        with pytest.raises(ValueError, match=r"`marked` must have shape \(2, 2\)"):
+            change_matrix(np.zeros((2, 2)), ["a", "b"], tmp_path / "c.png", np.zeros(2))
