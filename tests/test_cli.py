@@ -21,7 +21,7 @@ from tfface.serving.savedmodel import export_savedmodel
 from tfface.serving.signatures.restoration import restoration_servable
 
 ROOT = Path(__file__).parents[1]
-VERBS = ("restore", "recognize", "magnify", "prepare", "export")
+VERBS = ("restore", "recognize", "magnify", "regenerate", "edit", "prepare", "export")
 
 
 class BrightFaces:

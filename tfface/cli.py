@@ -36,6 +36,12 @@ weak expressions, magnified and named:
       --out runs/magnification
   tfface magnify portrait.jpg -o magnified          the photo, heat maps and a csv
 
+action units switched, everything else untouched:
+  python training/synthesis.py --config training/configs/synthesis/quickstart.yaml \\
+      --out runs/synthesis
+  tfface edit portrait.jpg --au 12=1 -o edited      the photo, and where it was changed
+  tfface edit portrait.jpg --au 12=0..1 -o edited   an animation and a strip
+
 with faces of your own:
   tfface prepare image_folder --manual_dir ~/faces --name my_faces
   python training/restoration.py --config training/configs/restoration/quickstart.yaml \\
