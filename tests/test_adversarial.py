@@ -50,12 +50,27 @@ class Duel(AdversarialModel):
         return cls(**keras.saving.deserialize_keras_object(config))
 
 
+@keras.saving.register_keras_serializable("tests")
+class Block(keras.layers.Layer):
+    """Batch normalization in a list of layers, as the generators' blocks keep theirs."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.chain = [keras.layers.BatchNormalization(synchronized=True, dtype="float32")]
+
+    def build(self, shape):
+        self.chain[0].build(shape)
+
+    def call(self, inputs, training=False):
+        return self.chain[0](inputs, training=training)
+
+
 def network(units, normalized=False, dropout=0):
     layers = [keras.Input((3,)), keras.layers.Dense(units, dtype="float32")]
     if dropout:
         layers.append(keras.layers.Dropout(dropout, dtype="float32"))
     if normalized:
-        layers.insert(1, keras.layers.BatchNormalization(synchronized=True, dtype="float32"))
+        layers.insert(1, Block(dtype="float32"))
     return keras.Sequential(layers)
 
 

@@ -300,14 +300,15 @@ class AdversarialModel(keras.Model):
 
     def checkpoint(self):
         """All that training needs to go on as if never stopped, as a `tf.train.Checkpoint`."""
-        # A dropout's draws go on too; Keras keeps their state where a checkpoint does not look.
-        networks = [getattr(self, name) for name in self.player_names]
-        weights = {id(weight) for network in networks for weight in network.weights}
-        states = [v for network in networks for v in network.variables if id(v) not in weights]
+        # By position, not as objects: TensorFlow does not look for layers in a layer's lists, where
+        # blocks keep theirs, nor for the state of a dropout's draws.
+        networks = {
+            name: [variable.value for variable in getattr(self, name).variables]
+            for name in self.player_names
+        }
         return tf.train.Checkpoint(
             step=self.step.value,
-            states=[state.value for state in states],
-            **{name: getattr(self, name) for name in self.player_names},
+            **networks,
             **{f"{name}_optimizer": optimizer for name, optimizer in self.optimizers.items()},
         )
 
