@@ -129,10 +129,11 @@ def test_each_verb_explains_itself(verb, capsys):
         ("prepare imagenet", "invalid choice: 'imagenet'"),
         ("prepare image_folder --manual_dir absent", "--manual_dir absent: no such folder"),
         ("export restoration", "required: --run"),
-        ("export regeneration --run .", "invalid choice: 'regeneration'"),
+        ("export sharpening --run .", "invalid choice: 'sharpening'"),
         ("export restoration --run .", "--run .: must be a training run with a generator.keras"),
         ("export recognition --run .", "--run .: must be a training run with a recognizer.keras"),
         ("export magnification --run .", "--run .: must be a training run with a magnifier.keras"),
+        ("export regeneration --run .", "--run .: must be a training run with a regenerator.keras"),
         ("export restoration --run . --format onnx", "must be of savedmodel, litert"),
     ],
 )

@@ -200,7 +200,7 @@ def test_a_batch_goes_on_without_its_bad_photos(workplace, capsys):
     assert edit("in", "-o", "out", "--au", "12=1") == 0
     said = capsys.readouterr()
     assert "1 of 3 photos edited" in said.out
-    assert "in/dark.png: no face found" in said.err and "in/torn.png: cannot be" in said.err
+    assert "in/dark.png: no face found" in said.err and "in/torn.png: must be a picture" in said.err
     assert outputs(workplace / "out") == ["a_edited.png", "a_side_by_side.png"]
     assert edit("in/dark.png", "-o", "out", "--au", "12=0..1") == 1
 
