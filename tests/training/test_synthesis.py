@@ -2,20 +2,27 @@
 
 import csv
 import json
+from argparse import Namespace
+from pathlib import Path
 
 import cv2
+import evaluate
 import keras
 import numpy as np
 import pytest
 import synthesis
 import tensorflow as tf
 import yaml
+from configuration import attempt, read_config
 
+from tfface.data.folds import make_fold
 from tfface.data.pipeline import open_source
 from tfface.facs.action_units import BP4D_AUS
+from tfface.synthesis.model import VGG_FACE_LAYERS
 
 STAGES = {"subjects": 1, "recognizer": 2, "synthesis": 2, "enriched_recognizer": 2}  # epochs
 PLAN = {"steps_per_epoch": 2, "batch_size": 4}
+CONFIGS = Path(synthesis.__file__).parent / "configs" / "synthesis"
 
 
 @pytest.fixture(scope="module")
@@ -115,11 +122,9 @@ def test_the_summary_of_a_run(finished, faces):
     # The real faces' accuracy is the recognizer's own, computed here by hand.
     source = open_source("image_folder/tiny", faces)
     recognizer = keras.saving.load_model(folder / "recognizer.keras")
-    (test,) = {split for split in source.splits if split not in str(summary["fold"])} - set(
-        trained_splits(source, summary)
-    )
+    fold = make_fold(source, summary["fold"]["protocol"], summary["fold"]["index"])
     hits = []
-    for record in source.records([test]).as_numpy_iterator():
+    for record in source.records(fold.test).as_numpy_iterator():
         small = keras.ops.image.resize(record["image"], (32, 32), "bicubic", antialias=True)
         small = np.round(np.clip(small, 0, 255)).astype(np.float32) / np.float32(255)
         hits.append((np.asarray(recognizer(small[None]))[0] >= 0) == (record["au"] > 0.5))
@@ -127,12 +132,6 @@ def test_the_summary_of_a_run(finished, faces):
         accuracy = metrics["per_au"][str(number)]["accuracy"]
         assert accuracy["real"] == pytest.approx(share)
         assert accuracy["gap"] == pytest.approx(accuracy["real"] - accuracy["synthesis"])
-
-
-def trained_splits(source, summary):
-    from tfface.data.folds import make_fold
-
-    return make_fold(source, summary["fold"]["protocol"], summary["fold"]["index"]).train
 
 
 def everything(folder):
@@ -171,6 +170,55 @@ def test_a_killed_run_ends_as_one_that_nobody_killed(start, kill_when, tiny, fin
     assert of[0] == of[1]
 
 
+def join(capsys, out, *runs, **options):
+    """Joins runs as `evaluate.py` does; returns the exit code and the lines that were said."""
+    given = dict.fromkeys(("classifier", "dataset", "data_dir", "faces", "predictions"))
+    config = Namespace(runs=[str(run) for run in runs], out=str(out), **{**given, **options})
+    capsys.readouterr()
+    code = attempt(evaluate.compare, config)
+    said = capsys.readouterr()
+    return code, (said.err if code else said.out).splitlines()
+
+
+@pytest.mark.slow
+def test_a_run_joined_by_itself_scores_what_it_scored(finished, tmp_path, capsys):
+    code, lines = join(capsys, tmp_path, finished[0])
+    assert code == 0 and any("6 test faces, read by" in line for line in lines)
+    joined = json.loads((tmp_path / "comparison.json").read_text())
+    summary = json.loads((finished[0] / "summary.json").read_text())["metrics"]
+    metrics = joined["metrics"]["crop"]
+    assert all(metrics[name] == summary[name] for name in metrics)
+    assert (tmp_path / "changes.png").is_file() and joined["test_faces"] == 6
+
+
+@pytest.mark.slow
+def test_a_detector_from_outside_reads_the_faces_of_a_run(finished, tmp_path, capsys):
+    faces = tmp_path / "faces"
+    code, lines = join(capsys, tmp_path / "out", finished[0], faces=str(faces))
+    assert code == 0 and f"evaluation: 6 faces each in {faces}/real" in lines[-2]
+    labels = [str(faces / name / "labels.csv") for name in ("real", "synthesis")]
+    # One that answers as the labels say, given them for its predictions.
+    code, lines = join(capsys, tmp_path / "out", finished[0], predictions=labels)
+    assert code == 0
+    joined = json.loads((tmp_path / "out" / "comparison.json").read_text())
+    metrics = joined["metrics"]["outside"]
+    assert joined["read_by"] == labels
+    assert metrics["accuracy"] == {"real": 1, "synthesis": 1, "gap": 0}
+
+
+@pytest.mark.slow
+def test_what_cannot_be_joined_is_one_line(finished, tmp_path, capsys):
+    run = finished[0]
+    for options, line in (
+        ({"dataset": "image_folder/tiny"}, "--dataset and --data_dir are for runs of recognition"),
+        ({"classifier": str(run / "generator.keras")}, "must hold one ActionUnitRecognizer"),
+        ({"faces": "f", "predictions": ["a", "b"]}, "--faces are written first"),
+        ({"predictions": ["absent.csv", "b"]}, "`path` must be a csv file"),
+    ):
+        code, lines = join(capsys, tmp_path / "out", run, **options)
+        assert code == 2 and len(lines) == 1 and line in lines[0]
+
+
 @pytest.mark.parametrize(
     ("flags", "line"),
     [
@@ -196,3 +244,48 @@ def test_what_cannot_be_is_one_line_before_anything_is_trained(job, tiny, tmp_pa
     assert code == 2
     assert len(lines) == 1 and line in lines[0]
     assert not (tmp_path / "run" / "checkpoints").exists()
+
+
+def read(parser_of, name, *flags):
+    arguments = ["--config", str(CONFIGS / f"{name}.yaml"), "--out", "runs/x", *flags]
+    return read_config(parser_of(synthesis), arguments)
+
+
+@pytest.mark.parametrize("name", ["quickstart", "paper_bp4d"])
+def test_a_config_is_what_its_run_writes_down(parser_of, name):
+    """Else the same command would not go on with its own run."""
+    values = read(parser_of, name).as_dict()
+    assert yaml.safe_load(yaml.safe_dump(values)) == values
+
+
+def test_the_quickstart_needs_no_download(parser_of):
+    values = read(parser_of, "quickstart")
+    assert values.data.dataset.startswith("synthetic_faces/frames")
+    assert values.identity_network == "classifier" and values.recognizer_training.path is None
+
+
+def test_the_paper_config_holds_what_the_paper_states(parser_of):
+    values = read(parser_of, "paper_bp4d")
+    assert (values.data.dataset, values.data.protocol) == ("bp4d", "bp4d_3fold")
+    assert values.data.fold == 2  # Parts 1 and 2 train, the third is tested.
+    assert (values.region, values.size, values.identity_network) == ("full", 200, "vggface")
+    generator = values.generator
+    assert len(generator.filters) == 5 and (generator.latent_size, generator.residual) == (
+        60,
+        False,
+    )
+    assert len(values.region_discriminator.filters) == 4
+    assert len(values.latent_discriminator.units) + 1 == 4
+    loss = values.loss
+    assert (loss.latent_weight, loss.region_weight) == (0.01, 0.1)  # lambda_1, lambda_2
+    assert (loss.identity_weight, loss.variation_weight) == (1, 0.001)  # lambda_3, lambda_4
+    assert loss.label_weight == 10 and loss.action_unit_weights is None  # lambda_AU, beta_i of 1
+    assert (values.training.optimizer, values.training.learning_rate) == ("adam", 0.0002)
+    assert list(VGG_FACE_LAYERS.values()) == [0.5, 0.9, 0.75, 1, 1]  # alpha_l
+    text = (CONFIGS / "paper_bp4d.yaml").read_text()
+    assert "28 subjects" in text and "parts 1 and 2" in text
+
+
+def test_flags_win_over_the_file(parser_of):
+    values = read(parser_of, "paper_bp4d", "--region", "crop", "--identity_network", "none")
+    assert (values.region, values.identity_network) == ("crop", "none")
