@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import tfface.commands.edit
 import tfface.data.detection
 from tfface.cli import main
 from tfface.commands.edit import _steps
 from tfface.data.detection import Face
+from tfface.serving.predictors.synthesis import SynthesisPredictor
 from tfface.serving.savedmodel import export_savedmodel
 from tfface.serving.signatures.synthesis import synthesis_servable
 from tfface.synthesis.networks import LACGenerator
@@ -43,13 +45,25 @@ def models(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="module")
+def predictor(models):
+    return SynthesisPredictor(models / "generator.keras", BrightFaces())
+
+
 @pytest.fixture
-def workplace(tmp_path, monkeypatch, models):
+def exported(tmp_path, monkeypatch, models):
     """A folder to work in, with an exported model where `tfface edit` looks for it."""
     monkeypatch.setattr(tfface.data.detection, "create_detector", lambda *_: BrightFaces())
     monkeypatch.chdir(tmp_path)
     (tmp_path / "savedmodels").symlink_to(models / "savedmodels")
     return tmp_path
+
+
+@pytest.fixture
+def workplace(exported, monkeypatch, predictor):
+    """The same, the model being loaded once for all tests."""
+    monkeypatch.setattr(tfface.commands.edit, "load_predictor", lambda *_: predictor)
+    return exported
 
 
 def save(path, value=90, size=(160, 140)):
@@ -127,16 +141,18 @@ def test_what_the_model_cannot_is_exit_code_2(workplace, capsys, arguments, line
     assert outputs(workplace / "out") == []
 
 
-def test_an_expression_of_which_the_model_knows_nothing(workplace, capsys, tmp_path):
-    keras.utils.set_random_seed(0)
-    network = LACGenerator((2, 10), 24, (2, 2, 2, 2, 2), latent_size=4)
-    network.save(tmp_path / "g.keras")
+def test_an_expression_of_which_the_model_knows_nothing(workplace, capsys, monkeypatch):
+    class Brows:
+        action_units = (1, 2)
+
+    monkeypatch.setattr(tfface.commands.edit, "load_predictor", lambda *_: Brows())
     photo = save(workplace / "in" / "a.png")
-    assert edit(photo, "-o", "out", "--expression", "happiness", "--model", "g.keras") == 2
+    assert edit(photo, "-o", "out", "--expression", "happiness") == 2
     assert "is made of the AUs 6, 12, of which the model knows none" in one_error_line(capsys)
 
 
-def test_a_photo_becomes_two_pictures(workplace, capsys):
+def test_a_photo_becomes_two_pictures(exported, capsys):
+    workplace = exported
     photo = save(workplace / "in" / "anna.png")
     assert edit(photo, "--au", "12=1", "--au", "4=0.5", "-o", "out") == 0
     said = capsys.readouterr().out.splitlines()
