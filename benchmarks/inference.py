@@ -1,10 +1,14 @@
-"""How fast action units are recognized in a video, and whether memory stays level.
+"""How fast exported models answer: action units in a video, expressions of many faces.
 
     python -m benchmarks.inference [--model PATH] [--detector-model YUNET.onnx] [--minutes 10]
+    python -m benchmarks.inference --system regeneration [--model PATH]
 
-A video of a synthetic face that moves and makes its expressions is written and read as
+Recognition: a video of a synthetic face that moves and makes its expressions is written and read as
 `tfface recognize` reads it. Every way of searching has its turns in the same run; then the whole
 length is read once, and the memory that the process holds is printed minute by minute.
+
+Regeneration: all generators and FER-Net in one call, as exported, against calling one after the
+other and comparing the features outside.
 """
 
 import argparse
@@ -67,12 +71,82 @@ def memory():
     return round(pages * resource.getpagesize() / 2**20)
 
 
+FACES = (1, 8, 32, 128)
+"""How many faces are regenerated at once."""
+
+
+def regenerator(path):
+    """The model to time: a trained one, or an untrained one of the quickstart's networks."""
+    from tfface.regeneration.features import create_features
+    from tfface.regeneration.networks import ExpressionRegenerator, RegenerationGenerator
+    from tfface.serving.systems import load_network
+
+    if path is not None:
+        return load_network("regeneration", path)
+    import yaml
+
+    config = Path(__file__).parents[1] / "training/configs/regeneration/quickstart.yaml"
+    config = yaml.safe_load(config.read_text())
+    classes = config["faces"]["classes"]
+    generators = [RegenerationGenerator(name, **config["generator"]) for name in classes]
+    classifier, _ = create_features(config.get("features", "fer_net"), classes)
+    return ExpressionRegenerator(generators, classifier)
+
+
+def ways_of_regenerating(network):
+    """By name, functions of faces (B, size, size, 3) in [0, 1] to distances (B, classes)."""
+    import tensorflow as tf
+
+    from tfface.data.augmentation import to_gray
+    from tfface.serving.signatures.regeneration import regeneration_servable
+
+    endpoint = regeneration_servable(network).endpoints["regenerate"]
+    whole = tf.function(endpoint.function, input_signature=list(endpoint.specs))
+    spec = tf.TensorSpec((None, network.size, network.size, network.channels), tf.float32)
+
+    def traced(model):
+        return tf.function(lambda faces: model(faces, training=False), input_signature=[spec])
+
+    generators = [traced(generator) for generator in network.generators]
+    read = traced(network.classifier.with_features())
+
+    def one_by_one(faces):
+        given = to_gray(faces) if network.channels == 1 else faces
+        features = read(given)[1].numpy()
+        others = [read(generator(given))[1].numpy() for generator in generators]
+        return np.stack([np.linalg.norm(features - other, axis=1) for other in others], axis=1)
+
+    return {"one call": lambda faces: whole(faces)["distances"].numpy(), "one by one": one_by_one}
+
+
+def regeneration(args):
+    """Prints faces a second of both ways, which must agree."""
+    import tensorflow as tf
+
+    network = regenerator(args.model)
+    ways, rows = ways_of_regenerating(network), []
+    for count in FACES:
+        noise = np.random.default_rng(0).random((count, network.size, network.size, 3), np.float32)
+        faces = tf.constant(noise)
+        found = [way(faces) for way in ways.values()]
+        np.testing.assert_allclose(*found, atol=1e-3 * np.abs(found[0]).max())
+        calls = {name: lambda way=way, faces=faces: way(faces) for name, way in ways.items()}
+        timings = take_turns(calls, turns=10 * args.turns, calls=max(1, 32 // count), warm_up=2)
+        speeds = [f"{count / timings.median(name):.0f}" for name in ways]
+        rows.append([count, *speeds, f"{timings.ratio('one by one', 'one call'):.2f}"])
+    header = ["faces", *(f"{name}: faces/s" for name in ways), "times as fast"]
+    print(f"{len(network.classes)} generators, faces of {network.size} pixels")
+    print(table(header, rows))
+    write_json(args.out, {"header": header, "rows": rows})
+
+
 def main():
     """The command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--model", help="recognizer.keras or SavedModel; default: untrained")
+    parser.add_argument("--system", choices=("recognition", "regeneration"), default="recognition")
+    parser.add_argument("--model", help="a trained model; default: an untrained one")
     parser.add_argument("--detector-model", help="YuNet's .onnx file, to time YuNet as well")
     parser.add_argument("--minutes", type=float, default=10.0, help="length of the long video")
     parser.add_argument("--turns", type=int, default=3)
@@ -80,7 +154,11 @@ def main():
     args = parser.parse_args()
     if args.minutes <= 0 or args.turns < 1:
         parser.error("--minutes must be above 0, --turns at least 1")
+    {"recognition": recognition, "regeneration": regeneration}[args.system](args)
 
+
+def recognition(args):
+    """Prints frames a second of every way of searching, and the memory over a long video."""
     from tfface.data.detection import create_detector
     from tfface.data.videos import open_video
     from tfface.serving.predictors.recognition import RecognitionPredictor

@@ -134,6 +134,13 @@ def test_or_teaches_the_other_classes_alone_and_is_counted():
     }
 
 
+def test_among_a_few_people_a_class_may_have_no_peak_at_all():
+    found = targets_of(WHOLE[:6], missing="any")
+    np.testing.assert_array_equal(found.target, [[2, 5, -1]] * 6)
+    with pytest.raises(ValueError, match="Received: anger, fear, happiness without one"):
+        targets_of([("", *record[1:]) for record in WHOLE], missing="any")
+
+
 def test_some_classes_of_many_leave_out_whom_they_teach_nothing():
     found = targets_of(LACKING, missing="skip").of_classes(["happiness", "fear"])
     assert found.face.tolist() == [*range(9), 12]

@@ -6,7 +6,12 @@ import tensorflow as tf
 
 from tfface.data.augmentation import expand_110
 from tfface.data.targets import expression_targets, peak_faces
-from tfface.regeneration.data import classifier_batches, evaluation_batches, training_batches
+from tfface.regeneration.data import (
+    classifier_batches,
+    evaluation_batches,
+    evaluation_faces,
+    training_batches,
+)
 
 SIZE = 26  # 32 before the cut
 
@@ -110,6 +115,22 @@ def test_evaluation_sees_every_face_that_shows_a_class_once_in_order(targets, pi
     assert parts["known"].shape == (42, 7)
 
 
+def test_fer_net_is_tested_on_the_same_faces(targets):
+    faces = peak_faces(targets.source, targets.splits)
+    found, beside = (
+        {key: np.concatenate([batch[key] for batch in taken(batches, 3)]) for key in keys}
+        for batches in (
+            evaluation_faces(faces, batch_size=20, size=SIZE),
+            evaluation_batches(targets, batch_size=20, size=SIZE),
+        )
+        for keys in [("face", "label")]
+    )
+    assert len(found["face"]) == 42
+    for key, values in found.items():
+        np.testing.assert_array_equal(values, beside[key])
+    assert int(evaluation_faces(faces, batch_size=20, size=SIZE).cardinality()) == 3
+
+
 def test_two_replicas_share_a_batch(two_devices, targets):
     def batches():
         return training_batches(targets, batch_size=4, seed=3, size=SIZE)
@@ -138,5 +159,7 @@ def test_bad_arguments_are_named(targets):
             make(targets, batch_size=4, seed=0, channels=2)
     with pytest.raises(ValueError, match="`channels` must be 1 or 3. Received: 4"):
         evaluation_batches(targets, batch_size=4, channels=4)
+    with pytest.raises(ValueError, match="`channels` must be 1 or 3. Received: 2"):
+        evaluation_faces(targets, batch_size=4, channels=2)
     with pytest.raises(ValueError, match="`batch_size` must be from 1 to .*, 168. Received: 169"):
         training_batches(targets, batch_size=169, seed=0)

@@ -64,7 +64,7 @@ class Builder(FaceDatasetBuilder):
         SyntheticConfig(name="frames_full", subjects=41, frames_per_subject=400),
         SyntheticConfig(name="sequences_small", subjects=20),
         SyntheticConfig(name="sequences_weak", subjects=76, shown=(0, 5, 6, 7, 11)),
-        SyntheticConfig(name="sequences_peaks", subjects=60, shown=(0, 7, 11)),
+        SyntheticConfig(name="sequences_peaks", subjects=100, shown=(0, 7, 11)),
         SyntheticConfig(name="sequences_full", subjects=123),
     ]
 
