@@ -78,7 +78,7 @@ GROUPS = {
     "latent_discriminator": (LatentDiscriminator, ("n_action_units", "latent_size")),
     "face_discriminator": (FaceDiscriminator, ("size",)),
     "subject_classifier": (SubjectClassifier, ("subjects", "size")),
-    "recognizer": (ActionUnitRecognizer, ("action_units", "size", "weights")),
+    "recognizer": (ActionUnitRecognizer, ("action_units", "size")),
     "loss": (
         LACGAN,
         (
@@ -105,21 +105,23 @@ def train(config):
         return
     # What cannot be made is said before anything is trained.
     rare = rare_action_units(config, source, fold.train)
-    features, alphas = None, None
+    subjects, features, alphas = None, None, None
     if config.identity_network == "vggface":
         features, alphas = load_vggface(config)
+    if config.identity_network == "classifier":
+        with run.scope("subjects"):
+            subjects = make_subject_classifier(config, source, fold.train)
     learns = config.recognizer_training.path is None
     with run.scope("recognizer"):
         recognizer = (make_recognizer if learns else load_recognizer)(config, source)
-    with run.scope("subjects"):
-        subjects = make_subject_classifier(config, source, fold.train)
     with run.scope("synthesis"):
         players = make_players(config, source)
         asked(LACGAN, *players, **config.loss)
     labels = say_labels(run, source, fold)
-    if config.identity_network == "classifier":
-        plan_of = plans["subject_training"]
-        features = train_subject_classifier(run, source, fold.train, subjects, plan_of)
+    if subjects is not None:
+        features = train_subject_classifier(
+            run, source, fold.train, subjects, plans["subject_training"]
+        )
     if learns:
         recognizer = train_recognizer(
             run, source, fold.train, recognizer, plans["recognizer_training"]

@@ -261,7 +261,8 @@ def test_a_config_is_what_its_run_writes_down(parser_of, name):
 def test_the_quickstart_needs_no_download(parser_of):
     values = read(parser_of, "quickstart")
     assert values.data.dataset.startswith("synthetic_faces/frames")
-    assert values.identity_network == "classifier" and values.recognizer_training.path is None
+    assert (values.identity_network, values.recognizer.weights) == ("classifier", None)
+    assert values.recognizer_training.path is None
 
 
 def test_the_paper_config_holds_what_the_paper_states(parser_of):
