@@ -6,6 +6,7 @@ import sys
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from benchmarks import inference
 from tfface.regeneration.features import FerNet
@@ -22,11 +23,12 @@ def network(request):
 
 def test_both_ways_find_the_distances_of_keras(network):
     faces = np.random.default_rng(0).random((3, 16, 16, 3), np.float32)
-    given = faces if network.channels == 3 else (faces @ [0.299, 0.587, 0.114])[..., None]
+    luma = np.array([0.299, 0.587, 0.114], np.float32)
+    given = faces if network.channels == 3 else (faces @ luma)[..., None]
     expected = np.asarray(network(given, training=False)["distances"])
     assert expected.shape == (3, 2) and expected.min() > 0.01
     for name, way in inference.ways_of_regenerating(network).items():
-        np.testing.assert_allclose(way(faces), expected, rtol=1e-4, err_msg=name)
+        np.testing.assert_allclose(way(tf.constant(faces)), expected, rtol=1e-4, err_msg=name)
 
 
 def test_faces_a_second_are_written_down(network, monkeypatch, tmp_path, capsys):

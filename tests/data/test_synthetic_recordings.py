@@ -9,7 +9,13 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from tfface.data import schema
-from tfface.data.synthetic import SYNTHETIC_AUS, frames, sample_identity, sequences
+from tfface.data.synthetic import (
+    SYNTHETIC_AUS,
+    frames,
+    recordings,
+    sample_identity,
+    sequences,
+)
 from tfface.data.synthetic.behavior import TASKS, labels, posed_peak, sample_moment
 from tfface.facs.expressions import CK_PLUS_EXPRESSIONS, PROTOTYPES
 from tfface.facs.relations import prior_relations
@@ -110,6 +116,26 @@ def test_sequences_run_from_neutral_to_peak():
         # Landmarks leave their place as the expression grows, by more than the head's sway.
         places = np.stack([record["landmarks"] for record in sequence])
         assert np.abs(places[-1] - places[0]).max() > 1.0
+
+
+@pytest.mark.parametrize("one_sitting", [False, True])
+def test_in_one_sitting_there_is_one_light(one_sitting, monkeypatch):
+    seen = []
+
+    def looked(identity, intensities, nuisance, size):
+        seen.append(nuisance)
+        return render(identity, intensities, nuisance, size)
+
+    render = recordings.render
+    monkeypatch.setattr(recordings, "render", looked)
+    faces = list(sequences(0, 2, 16, shown=(0, 11), one_sitting=one_sitting))
+    assert len(faces) == len(seen) == 2 * len(CK_PLUS_EXPRESSIONS)
+    lights = {(n.light, n.exposure, n.background_seed, n.background) for n in seen}
+    assert len(lights) == (1 if one_sitting else len(CK_PLUS_EXPRESSIONS))
+    assert len({n.roll for n in seen}) == len(seen)  # the head moves all the same
+    # The first sequence is as it is without.
+    other = next(sequences(0, 2, 16, shown=(0, 11)))
+    np.testing.assert_array_equal(faces[0]["image"], other["image"])
 
 
 @pytest.mark.slow

@@ -47,7 +47,14 @@ def frames(seed, subject, count, size, action_units=SYNTHETIC_AUS):
         yield _record(picture, landmarks, subject, task, frame, intensities[coded])
 
 
-def sequences(seed, subject, size, action_units=SYNTHETIC_AUS, shown=range(SEQUENCE_LENGTH)):
+def sequences(
+    seed,
+    subject,
+    size,
+    action_units=SYNTHETIC_AUS,
+    shown=range(SEQUENCE_LENGTH),
+    one_sitting=False,
+):
     """Yields posed expressions from neutral to peak, as CK+ holds them.
 
     One sequence of 12 frames for each of `CK_PLUS_EXPRESSIONS`; `phase` runs from 0 to 1.
@@ -58,6 +65,8 @@ def sequences(seed, subject, size, action_units=SYNTHETIC_AUS, shown=range(SEQUE
         size: Width and height of the pictures in pixels.
         action_units: The AUs to label, a subset of `SYNTHETIC_AUS`.
         shown: The frames of a sequence, from 0, that are drawn; they look as they do among all.
+        one_sitting: Whether all sequences have the light, the background and at their beginning the
+            pose of the first, as posed data bases record a person; else each has its own.
 
     Yields:
         Dicts with the keys of the one record (`data.schema`), NumPy values.
@@ -68,8 +77,11 @@ def sequences(seed, subject, size, action_units=SYNTHETIC_AUS, shown=range(SEQUE
     coded = _coded(action_units)
     identity = sample_identity(seed, subject)
     rng = np.random.default_rng((subject_seed(seed, subject), 2))
+    sitting = None
     for label, expression in enumerate(CK_PLUS_EXPRESSIONS):
         nuisance = sample_nuisance(rng)
+        if one_sitting:
+            nuisance = sitting = sitting or nuisance
         peak = behavior.posed_peak(expression, identity, rng)
         # Each AU starts a little earlier or later than the others, and all end at the peak.
         delay = rng.uniform(0.0, 0.25, len(SYNTHETIC_AUS))

@@ -27,12 +27,14 @@ class SyntheticConfig(tfds.core.BuilderConfig):
             labels). None gives posed sequences instead (as CK+: the seven expressions, 12 frames
             each from neutral to peak, all AUs).
         shown: Which of those 12 frames, from 0, are drawn.
+        one_sitting: Whether a person's sequences share light, background and first pose.
         seed: Seed of everything; the same seed gives the same bytes.
     """
 
     subjects: int = 41
     frames_per_subject: int | None = None
     shown: tuple[int, ...] = tuple(range(SEQUENCE_LENGTH))
+    one_sitting: bool = False
     seed: int = 0
 
     def __post_init__(self):
@@ -64,7 +66,7 @@ class Builder(FaceDatasetBuilder):
         SyntheticConfig(name="frames_full", subjects=41, frames_per_subject=400),
         SyntheticConfig(name="sequences_small", subjects=20),
         SyntheticConfig(name="sequences_weak", subjects=76, shown=(0, 5, 6, 7, 11)),
-        SyntheticConfig(name="sequences_peaks", subjects=100, shown=(0, 7, 11)),
+        SyntheticConfig(name="sequences_peaks", subjects=80, shown=(0, 7, 11), one_sitting=True),
         SyntheticConfig(name="sequences_full", subjects=123),
     ]
 
@@ -115,7 +117,9 @@ class Builder(FaceDatasetBuilder):
         """All records of a person."""
         config = self.builder_config
         if self._posed:
-            recorded = functools.partial(sequences, shown=config.shown)
+            recorded = functools.partial(
+                sequences, shown=config.shown, one_sitting=config.one_sitting
+            )
         else:
             recorded = functools.partial(frames, count=config.frames)
         labeled = recorded(config.seed, subject, size=FACE_SIZE, action_units=self._action_units)
