@@ -15,7 +15,7 @@ load_tensorflow(wake=False)  # before the imports below load it with all that it
 
 import numpy as np
 from configuration import DataConfig, OptimizerConfig, RunConfig, UsageError, asked, main
-from jsonargparse.typing import OpenUnitInterval, PositiveInt
+from jsonargparse.typing import OpenUnitInterval, PositiveFloat, PositiveInt
 from run import Run, whole_plan
 from watchers import (
     EnrichmentConfig,
@@ -63,6 +63,8 @@ class SynthesisConfig(RunConfig):
     """Path of VGG-Face's weights, for identity_network vggface."""
     average: OpenUnitInterval | None = None
     """Momentum of a moving average of the generator, which is then tested and exported."""
+    generator_rate: PositiveFloat = 1.0
+    """Learning rate of the generator as a share of training.learning_rate."""
 
 
 GROUPS = {
@@ -129,6 +131,7 @@ def train(config):
     with run.scope("synthesis"):
         model = asked(LACGAN, *players, features, alphas, **config.loss)
         optimizers = run.optimizers(*model.player_names)
+        optimizers["generator"].learning_rate *= config.generator_rate
         model.compile(optimizers, **run.switches())
     run.fit(
         "synthesis",

@@ -91,7 +91,8 @@ class LACGenerator(Network):
             face, which is 0 outside of them: the same pixels count in both.
         residual: Whether the decoder draws what to add to each pixel's logit, at first nothing, in
             place of the pixel (the paper). Then a short training does not blur what it need not
-            change.
+            change. What is added is the mean of 3x3 pixels, since noise that R_AU mistakes for an
+            AU is found sooner than the AU.
         decay: Of the attention, see `RegionalAttention`.
         extent: Side of an attention square as a share of the face's.
         dtype: Dtype policy; None is the global one.
@@ -424,6 +425,7 @@ def _decoder(n, sides, filters, latent_size, residual, dtype):
             x = keras.layers.ReLU(dtype=dtype, name=f"decode_{i}_relu")(x)
     x = ops.cast(x, "float32")
     if residual:
+        x = keras.layers.AveragePooling2D(3, 1, "same", dtype="float32", name="smooth")(x)
         kept = ops.clip(pixels, 0.01, 0.99)
         x = x + ops.log(kept) - ops.log(1.0 - kept)
     drawn = keras.layers.Activation("sigmoid", dtype="float32", name="drawn")(x)
