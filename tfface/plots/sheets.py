@@ -6,7 +6,7 @@ from tfface.plots import canvas
 from tfface.plots.images import as_rgb
 
 _FACE, _GAP, _CAPTION, _TITLES = 180, 8, 26, 34  # pixels
-_LETTER = 7.5  # pixels of a usual letter
+_LETTER = 8.2  # pixels of a usual letter
 _CHOSEN = canvas.COLORS[3]
 
 
