@@ -3,7 +3,6 @@
 import tensorflow as tf
 
 from tfface.data.augmentation import to_gray
-from tfface.regeneration.features import nearest_expression
 from tfface.regeneration.networks import ExpressionRegenerator
 from tfface.serving.servable import (
     Endpoint,
@@ -47,7 +46,8 @@ def regeneration_servable(model):
         return {
             "regenerated": regenerated,
             "distances": found["distances"],
-            "class_id": tf.cast(nearest_expression(found["distances"]), tf.int32),  # Eq. 8
+            # Eq. 8; Keras' own `argmin` needs an operator that LiteRT lacks.
+            "class_id": tf.argmin(found["distances"], axis=-1, output_type=tf.int32),
             "probabilities": tf.nn.softmax(found["logits"]),
         }
 
