@@ -14,7 +14,7 @@ class TestConfusionMatrix:
         axes = figures[0].axes[0]
         np.testing.assert_allclose(axes.images[0].get_array(), [[0.75, 0.25], [0, 0]])
         assert [t.get_text() for t in axes.texts] == ["75%\n(3)", "25%\n(1)", "-", "-"]
-        assert (axes.get_ylabel(), axes.get_xlabel()) == ("true", "predicted")
+        assert (axes.get_ylabel(), axes.get_xlabel()) == ("true class", "predicted")
 
     def test_bad_input(self, tmp_path):
         with pytest.raises(ValueError, match=r"\(3, 3\) for 3 class names.*\(2, 2\)"):

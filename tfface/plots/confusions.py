@@ -22,4 +22,4 @@ def write_confusion(path, confusion, title, rows="true class"):
     ]
     write_table(path, [f"{rows} (%)", *confusion.classes, "faces"], table)
     picture = path.with_name(f"{path.name}.png")
-    confusion_matrix(confusion.matrix, confusion.classes, picture, title)
+    confusion_matrix(confusion.matrix, confusion.classes, picture, title, rows)

@@ -10,7 +10,7 @@ from tfface.plots import canvas
 _CELL = 40  # pixels, in which a number of three decimals has room
 
 
-def confusion_matrix(counts, class_names, path, title=None):
+def confusion_matrix(counts, class_names, path, title=None, rows="true class"):
     """Draws which class was taken for which: in each row, the share of that true class.
 
     Args:
@@ -18,6 +18,7 @@ def confusion_matrix(counts, class_names, path, title=None):
         class_names: The n names.
         path: File to write.
         title: Title of the figure, or None.
+        rows: What the rows are.
 
     Raises:
         ValueError: If `counts` is not (n, n) for n class names.
@@ -43,9 +44,9 @@ def confusion_matrix(counts, class_names, path, title=None):
     axes.set_xticks(range(n), class_names, rotation=35, ha="right", rotation_mode="anchor")
     axes.set_yticks(range(n), class_names)
     axes.set_xlabel("predicted")
-    axes.set_ylabel("true")
+    axes.set_ylabel(rows)
     axes.set_title(title or "")
-    figure.colorbar(picture, ax=axes, label="share of the true class", shrink=0.8)
+    figure.colorbar(picture, ax=axes, label=f"share of the {rows}", shrink=0.8)
     canvas.write(figure, path)
 
 

@@ -74,7 +74,7 @@ class Evaluation:
             if examined.regenerated:
                 title = f"{self._prefix(name)}Regenerated faces, as the CNN takes them"
                 confusion = total(examined.regenerated)
-                write_confusion(folder / f"{start}regenerated", confusion, title, "made for")
+                write_confusion(folder / f"{start}regenerated", confusion, title, "class made for")
             if examined.examples:
                 title = f"{self._prefix(name)}distances to the regenerated faces (Eq. 8)"
                 arguments = examined.examples, examined.classes
