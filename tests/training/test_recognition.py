@@ -205,12 +205,6 @@ def test_a_killed_run_ends_as_one_that_nobody_killed(
     drawn = [run / "training_faces.csv" for run in (folder, finished_recognition[0])]
     assert drawn[0].read_text() == drawn[1].read_text()
 
-    process = start(*command)
-    said, complaints = process.communicate(timeout=120)
-    assert process.returncode == 0, complaints
-    assert said.splitlines()[-1].endswith(f"finished already, see {folder / 'summary.json'}")
-    assert "recognition 1/2" not in said and not (tmp_path / "models/recognition/2").exists()
-
 
 def test_options_that_change_who_trains_from_what(job, tiny_recognition, faces, tmp_path):
     """Validation people, faces of another set, single missing labels, some AUs in an order."""
