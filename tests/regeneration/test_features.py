@@ -28,8 +28,8 @@ def test_logits_are_a_layer_on_the_features():
     logits, features = outputs_of(network.with_features(), FACES)
     assert features.shape == (2, 256) and features.min() >= 0
     kernel, bias = network.get_layer("logits").get_weights()
-    np.testing.assert_allclose(logits, features @ kernel + bias, atol=1e-5)
-    np.testing.assert_allclose(outputs_of(network, FACES), logits, atol=1e-6)
+    np.testing.assert_allclose(logits, features @ kernel + bias, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(outputs_of(network, FACES), logits, rtol=1e-5, atol=1e-6)
 
 
 def test_dropout_hides_half_of_the_features_from_the_class_layer_in_training_alone():
@@ -49,7 +49,7 @@ def test_other_classes_keep_what_both_have_learned():
     other = network.with_classes(("joy", "awe", "anger"))
     assert other.classes == ("joy", "awe", "anger") and network.classes == CLASSES
     before, after = outputs_of(network, FACES), outputs_of(other, FACES)
-    np.testing.assert_allclose(after[:, [0, 2]], before[:, [2, 0]], atol=1e-6)
+    np.testing.assert_allclose(after[:, [0, 2]], before[:, [2, 0]], rtol=1e-5, atol=1e-6)
     other.get_layer("logits").bias.assign([9.0] * 3)
     np.testing.assert_array_equal(outputs_of(network, FACES), before)
 
@@ -60,7 +60,7 @@ def test_levels_are_a_frozen_copy():
     found = outputs_of(levels, FACES)
     assert [value.shape for value in found] == [(2, 16, 16, 32), (2, 8, 8, 64)]
     expected = keras.Model(network.inputs[0], network.get_layer("block2_conv1").output)
-    np.testing.assert_allclose(found[1], outputs_of(expected, FACES), atol=1e-6)
+    np.testing.assert_allclose(found[1], outputs_of(expected, FACES), rtol=1e-5, atol=1e-6)
     assert not levels.trainable_variables and network.trainable_variables
     network.get_layer("block1_conv1").set_weights([np.zeros((3, 3, 1, 32))])
     np.testing.assert_array_equal(outputs_of(levels, FACES)[0], found[0])
@@ -137,7 +137,7 @@ def test_a_savedmodel_in_the_whole_exports_with_it(tmp_path):
     exported = tf.saved_model.load(str(tmp_path / "exported"))
     served = exported.serve(FACES)
     for name, values in before.items():
-        np.testing.assert_allclose(served[name], values, atol=1e-5)
+        np.testing.assert_allclose(served[name], values, rtol=1e-5, atol=1e-5)
     with pytest.raises(ValueError, match="`path` must be a SavedModel's folder"):
         keras.saving.load_model(tmp_path / "n.keras", safe_mode=False)
 

@@ -53,7 +53,7 @@ def test_reloads_to_the_same_outputs_in_every_precision(name, policy, tmp_path):
     reloaded = keras.saving.load_model(tmp_path / "n.keras", safe_mode=True)
     assert reloaded.dtype_policy.name == policy
     assert reloaded.get_config() == network.get_config()
-    np.testing.assert_allclose(outputs_of(reloaded, x), before, atol=1e-6)
+    np.testing.assert_allclose(outputs_of(reloaded, x), before, rtol=1e-5, atol=1e-6)
     error = np.abs(outputs_of(network.in_float32(), x) - before).max()
     assert (error == 0) == (policy == "float32") and error < 0.02 * np.abs(before).max()
 
@@ -119,7 +119,7 @@ def test_a_residual_generator_starts_from_the_face_itself():
     x = inputs_of(network)
     x[0, 0, 0] = 0, 0.001, 1
     expected = np.clip(x, 0.01, 0.99)
-    np.testing.assert_allclose(outputs_of(network, x), expected, atol=1e-6)
+    np.testing.assert_allclose(outputs_of(network, x), expected, rtol=1e-5, atol=1e-6)
     assert np.abs(outputs_of(shaken(network), x) - expected).max() > 0.01
 
 
@@ -138,7 +138,7 @@ def test_one_call_makes_what_the_networks_make_one_by_one(channels):
     x = inputs_of(network, 3)
     out = outputs_of(network, x)
     regenerated = np.stack([outputs_of(g, x) for g in generators], axis=1)
-    np.testing.assert_allclose(out["regenerated"], regenerated, atol=1e-6)
+    np.testing.assert_allclose(out["regenerated"], regenerated, rtol=1e-5, atol=1e-6)
     logits, features = outputs_of(classifier.with_features(), x)
     np.testing.assert_allclose(out["logits"], logits, rtol=1e-5, atol=1e-5)
     for i, generator in enumerate(generators):
@@ -158,7 +158,7 @@ def test_one_face_among_many_is_the_same_as_alone():
     x = inputs_of(network, 5)
     alone, among = outputs_of(network, x[3:4]), outputs_of(network, x)
     for name, values in among.items():
-        np.testing.assert_allclose(alone[name][0], values[3], atol=1e-5)
+        np.testing.assert_allclose(alone[name][0], values[3], rtol=1e-5, atol=1e-5)
 
 
 @keras.saving.register_keras_serializable("tests")
@@ -176,8 +176,8 @@ def test_any_extractor_takes_the_classifiers_place():
     out = outputs_of(network, x)
     corners = [np.stack([v[:, 0, 0, 0], v[:, 1, 2, 0]], 1) for v in (x, *map_to(generators, x))]
     expected = [np.linalg.norm(corners[0] - c, axis=1) for c in corners[1:]]
-    np.testing.assert_allclose(out["distances"], np.stack(expected, 1), atol=1e-6)
-    np.testing.assert_allclose(out["logits"], outputs_of(classifier, x), atol=1e-5)
+    np.testing.assert_allclose(out["distances"], np.stack(expected, 1), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(out["logits"], outputs_of(classifier, x), rtol=1e-5, atol=1e-5)
 
 
 def map_to(networks, x):
@@ -194,7 +194,7 @@ def test_the_whole_reloads_and_computes_in_float32_when_asked(policy, tmp_path):
     reloaded = keras.saving.load_model(tmp_path / "n.keras", safe_mode=True)
     assert reloaded.classes == CLASSES and isinstance(reloaded.extractor, Corners)
     for name, values in outputs_of(reloaded, x).items():
-        np.testing.assert_allclose(values, before[name], atol=1e-6)
+        np.testing.assert_allclose(values, before[name], rtol=1e-5, atol=1e-6)
     assert len(reloaded.weights) == len(network.weights)
     full = reloaded.in_float32()
     assert (full is reloaded) == (policy == "float32") and full.in_float32() is full
@@ -203,7 +203,7 @@ def test_the_whole_reloads_and_computes_in_float32_when_asked(policy, tmp_path):
         [g.in_float32() for g in generators], classifier.in_float32(), Corners()
     )
     for name, values in outputs_of(expected, x).items():
-        np.testing.assert_allclose(outputs_of(full, x)[name], values, atol=1e-6)
+        np.testing.assert_allclose(outputs_of(full, x)[name], values, rtol=1e-5, atol=1e-6)
 
 
 def test_generators_of_different_runs_are_joined(tmp_path):
@@ -215,7 +215,7 @@ def test_generators_of_different_runs_are_joined(tmp_path):
     whole = outputs_of(ExpressionRegenerator(generators, classifier), x)
     again = outputs_of(ExpressionRegenerator(joined, classifier), x)
     for name, values in whole.items():
-        np.testing.assert_allclose(again[name], values, atol=1e-6)
+        np.testing.assert_allclose(again[name], values, rtol=1e-5, atol=1e-6)
 
 
 def joined(classes=CLASSES, other=None):
