@@ -96,6 +96,18 @@ def test_a_run_killed_after_its_export_does_not_export_again(
     assert versions(models) == [1, 2]
 
 
+def test_a_run_is_done_when_it_has_the_steps_that_are_asked_for(ended, capsys):
+    run, figures = ended
+    assert not run.done(6)
+    run.finish(figures)  # 6 steps
+    capsys.readouterr()
+    assert run.done(6) and run.done(5)
+    said = f"{run.folder}: finished already, see {run.summary_path}"
+    assert capsys.readouterr().out.splitlines() == [said, said]
+    assert not run.done(7)  # More epochs were asked for: it goes on.
+    assert capsys.readouterr().out == ""
+
+
 def test_training_and_tfface_export_say_the_same_of_a_run(ended, nearest_generator):
     run, figures = ended
     run.finish(figures, restoration_servable(nearest_generator))
