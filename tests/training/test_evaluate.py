@@ -165,9 +165,9 @@ def test_folders_that_hold_no_finished_run(finished_run, compare, tmp_path):
     (run / "summary.json").unlink()
     line = refused(compare, run)
     assert line == f"error: {run} is not finished; run its training command again"
-    (run / "config.yaml").write_text("system: synthesis\n")
-    systems = "magnification or recognition or regeneration or restoration"
-    assert refused(compare, run) == f"error: {run} holds a run of synthesis, not of {systems}"
+    (run / "config.yaml").write_text("system: sharpening\n")
+    systems = "magnification or recognition or regeneration or restoration or synthesis"
+    assert refused(compare, run) == f"error: {run} holds a run of sharpening, not of {systems}"
     (run / "config.yaml").write_text("system: restoration\n")
     (run / "summary.json").write_text("{}")
     assert refused(compare, run) == f"error: {run}/config.yaml has no data"
