@@ -60,7 +60,7 @@ def test_reloads_to_the_same_outputs_in_every_precision(name, policy, tmp_path):
     assert reloaded.dtype_policy.name == policy
     assert before.shape == SHAPES[name] and before.dtype == np.float32
     assert np.all(np.isfinite(before)) and np.any(before != 0)
-    np.testing.assert_allclose(outputs_of(reloaded, x), before, atol=1e-6)
+    np.testing.assert_allclose(outputs_of(reloaded, x), before, rtol=1e-5, atol=1e-6)
     assert reloaded.get_config() == network.get_config()
     error = np.abs(outputs_of(network.in_float32(), x) - before).max()
     assert (error == 0) == (policy == "float32") and error < 0.05 * np.abs(before).max()
@@ -101,15 +101,17 @@ def test_an_extractor_is_its_classifier_without_the_class_layer():
     extractor = classifier.extractor()
     features = outputs_of(extractor, x)
     kernel, bias = classifier.get_layer("logits").get_weights()
-    np.testing.assert_allclose(features @ kernel + bias, outputs_of(classifier, x), atol=1e-5)
+    np.testing.assert_allclose(
+        features @ kernel + bias, outputs_of(classifier, x), rtol=1e-5, atol=1e-5
+    )
     logits, same = outputs_of(classifier.with_features(), x)
-    np.testing.assert_allclose(same, features, atol=1e-6)
-    np.testing.assert_allclose(logits, outputs_of(classifier, x), atol=1e-6)
+    np.testing.assert_allclose(same, features, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(logits, outputs_of(classifier, x), rtol=1e-5, atol=1e-6)
     assert features.min() >= 0
     # A copy: what E learns, C does not.
     for weight in extractor.trainable_weights:
         weight.assign(weight * 0)
-    np.testing.assert_allclose(outputs_of(classifier, x), logits, atol=1e-6)
+    np.testing.assert_allclose(outputs_of(classifier, x), logits, rtol=1e-5, atol=1e-6)
 
 
 def test_a_base_net_starts_from_weights_and_keeps_them_under_the_papers_start(tmp_path):
@@ -175,7 +177,9 @@ def test_a_feature_counts_by_its_direction(name):
     face, feature = inputs_of(network)
     feature *= 100  # so that the guard against 0 does not show
     out = outputs_of(network, [face, feature])
-    np.testing.assert_allclose(outputs_of(network, [face, 7 * feature + 3]), out, atol=1e-5)
+    np.testing.assert_allclose(
+        outputs_of(network, [face, 7 * feature + 3]), out, rtol=1e-5, atol=1e-5
+    )
     assert np.abs(outputs_of(network, [face, feature[:, ::-1]]) - out).max() > 1e-4
 
 
@@ -185,7 +189,9 @@ def test_training_starts_from_the_face_itself():
     face, feature = inputs_of(generator)
     face[0, 0, 0], face[0, 0, 1] = 0.0, 1.0
     expected = np.clip(face, 0.01, 0.99)
-    np.testing.assert_allclose(outputs_of(generator, [face, feature]), expected, atol=1e-6)
+    np.testing.assert_allclose(
+        outputs_of(generator, [face, feature]), expected, rtol=1e-5, atol=1e-6
+    )
 
 
 CLASSES = ("joy", "anger", "fear")
@@ -216,12 +222,12 @@ def test_a_magnifier_is_its_networks_one_after_another(kind, tmp_path):
     elif kind == "1v2":
         expected = outputs_of(network.generator, face)
     assert (np.abs(expected - face).max() > 0.05) == (kind != "cnn")
-    np.testing.assert_allclose(out["magnified"], expected, atol=1e-6)
+    np.testing.assert_allclose(out["magnified"], expected, rtol=1e-5, atol=1e-6)
     changes = np.array([[[sum(c**2) for c in row] for row in one] for one in expected - face])
-    np.testing.assert_allclose(out["heat_map"], changes, atol=1e-6)  # Eq. 22
+    np.testing.assert_allclose(out["heat_map"], changes, rtol=1e-5, atol=1e-6)  # Eq. 22
     logits = [outputs_of(network.classifier, x) for x in (face, expected)]
-    np.testing.assert_allclose(out["logits_before"], logits[0], atol=1e-5)
-    np.testing.assert_allclose(out["logits_after"], logits[1], atol=1e-5)
+    np.testing.assert_allclose(out["logits_before"], logits[0], rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(out["logits_after"], logits[1], rtol=1e-5, atol=1e-5)
     assert {name: v.shape for name, v in out.items()} == {
         "magnified": (2, 16, 16, 3),
         "heat_map": (2, 16, 16),
@@ -235,7 +241,7 @@ def test_a_magnifier_is_its_networks_one_after_another(kind, tmp_path):
     assert (reloaded.classes, reloaded.size, reloaded.aligned_size) == (CLASSES, 16, 16)
     assert (reloaded.extractor is not None) == (kind == "2v2")
     for name, values in outputs_of(reloaded, face).items():
-        np.testing.assert_allclose(values, out[name], atol=1e-6)
+        np.testing.assert_allclose(values, out[name], rtol=1e-5, atol=1e-6)
     assert len(reloaded.weights) == len(network.weights)
 
 
@@ -257,7 +263,7 @@ def test_a_magnifier_of_mixed_precision_computes_in_float32_when_asked(policy, t
     parts = [n.in_float32() for n in (generator, network.extractor, classifier)]
     expected = ExpressionMagnifier(*parts, CLASSES, 18)
     for name, values in outputs_of(expected, face).items():
-        np.testing.assert_allclose(outputs_of(computing, face)[name], values, atol=1e-6)
+        np.testing.assert_allclose(outputs_of(computing, face)[name], values, rtol=1e-5, atol=1e-6)
     error = np.abs(outputs_of(computing, face)["magnified"] - out["magnified"]).max()
     assert (error == 0) == (policy == "float32") and error < 0.05
 
