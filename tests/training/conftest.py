@@ -23,15 +23,18 @@ sys.path.insert(0, str(ROOT / "training"))  # as Python does for the script that
 import evaluate  # noqa: E402
 from configuration import attempt, make_parser, read_config  # noqa: E402
 
+FEW_AUS = (4, 12, 17)
+"""Those of image_folder/few."""
 FRAMES = (0, 2, 4, 5, 6, 7, 8, 10, 11)
 """Of a synthetic sequence's twelve frames, those that the sets of sequences hold."""
 
 
 @pytest.fixture(scope="session")
 def faces(tmp_path_factory):
-    """Two prepared sets of 24 faces of 4 people: image_folder/tiny has AU labels, plain has none.
+    """Prepared sets of the same 24 faces of 4 people, by what of them is labeled.
 
-    Returns the folder that both are prepared in.
+    image_folder/tiny has the AUs of BP4D, few the `FEW_AUS` alone, plain none. Returns the folder
+    that all are prepared in.
     """
     delivered = tmp_path_factory.mktemp("delivered")
     rows = []
@@ -43,8 +46,9 @@ def faces(tmp_path_factory):
             }
             rows.append({**deliver(delivered, record, f"{len(rows)}.png"), **labels})
     data_dir = tmp_path_factory.mktemp("sets")
-    for name in ("tiny", "plain"):
-        keys = [key for key in rows[0] if name == "tiny" or not key.startswith("AU")]
+    for name, units in (("tiny", BP4D_AUS), ("few", FEW_AUS), ("plain", ())):
+        labels = {f"AU{number:02d}_c" for number in units}
+        keys = [key for key in rows[0] if key in labels or not key.startswith("AU")]
         prepare_listed(delivered, rows, keys, data_dir, name)
     return data_dir
 

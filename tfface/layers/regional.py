@@ -27,7 +27,7 @@ from tfface.facs.action_units import validate_action_units
 from tfface.facs.landmarks import N_POINTS, mean_face
 from tfface.facs.regions import INNER_EYE_CORNERS, center_points
 
-_FARTHEST = 1e6  # pixels; no point of a picture is there
+_FARTHEST = 1e4  # pixels; no point of a face is there, and float16 holds it
 
 
 def region_centers(landmarks, action_units, size):
@@ -173,7 +173,7 @@ class RegionalWindows(_Regional):
         own = self._attention(x, y, centers)
         swapped = np.arange(2 * n).reshape(n, 2)[:, ::-1].reshape(-1)
         other = self._attention(x, y, ops.take(centers, swapped, axis=1))
-        attention = ops.maximum(own, other) * own / ops.maximum(own + other, 1e-12)
+        attention = ops.maximum(own, other) * own / ops.maximum(own + other, 1e-6)  # 1e-12 is 0 in float16
         in_picture = [
             ops.cast(ops.logical_and(p >= 0, p <= self.size - 1), "float32") for p in (x, y)
         ]
