@@ -173,7 +173,8 @@ class RegionalWindows(_Regional):
         own = self._attention(x, y, centers)
         swapped = np.arange(2 * n).reshape(n, 2)[:, ::-1].reshape(-1)
         other = self._attention(x, y, ops.take(centers, swapped, axis=1))
-        attention = ops.maximum(own, other) * own / ops.maximum(own + other, 1e-6)  # 1e-12 is 0 in float16
+        # Not 1e-12, which is 0 in float16.
+        attention = ops.maximum(own, other) * own / ops.maximum(own + other, 1e-6)
         in_picture = [
             ops.cast(ops.logical_and(p >= 0, p <= self.size - 1), "float32") for p in (x, y)
         ]
