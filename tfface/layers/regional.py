@@ -27,7 +27,7 @@ from tfface.facs.action_units import validate_action_units
 from tfface.facs.landmarks import N_POINTS, mean_face
 from tfface.facs.regions import INNER_EYE_CORNERS, center_points
 
-_FARTHEST = 1e4  # pixels; no point of a face is there, and float16 holds it
+_FARTHEST = 1e6  # pixels; no point of a picture is there
 
 
 def region_centers(landmarks, action_units, size):
