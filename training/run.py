@@ -382,10 +382,20 @@ class _Bookkeeper(keras.callbacks.Callback):
         self.latest = tf.train.latest_checkpoint(run.folder / "checkpoints" / stage)
 
     def restore(self):
-        """Restores the last checkpoint and returns how many epochs are behind it."""
+        """Restores the last checkpoint and returns how many epochs are behind it.
+
+        Raises:
+            RunError: If the checkpoint holds other networks, or is of an earlier version.
+        """
         if self.latest is None:
             return 0
-        self.checkpoint.restore(self.latest).assert_existing_objects_matched()
+        try:
+            self.checkpoint.restore(self.latest).assert_existing_objects_matched()
+        except (AssertionError, ValueError) as error:
+            raise RunError(
+                f"{self.latest} holds other networks than these, or is of an earlier version of "
+                "tfface; begin in a new folder"
+            ) from error
         step = int(keras.ops.convert_to_numpy(self.checkpoint.step))
         epochs = step // self.plan.steps_per_epoch
         rows = [row for row in read_history(self.run.folder) if row["stage"] == self.stage]

@@ -12,13 +12,14 @@ from configuration import (
     DataConfig,
     OptimizerConfig,
     RunConfig,
+    RunError,
     UsageError,
     attempt,
     make_parser,
     read_config,
 )
 from devices import is_chief, make_strategy
-from run import Run, load_network, read_run_config, whole_plan
+from run import Run, _Bookkeeper, load_network, read_run_config, whole_plan
 
 from tfface.commands import export
 from tfface.serving.savedmodel import versions
@@ -164,6 +165,27 @@ def test_one_process_of_a_cluster_is_chief():
     assert is_chief(Placed(led, "chief", 0))
     assert not is_chief(Placed(led, "worker", 0))
     assert is_chief(tf.distribute.get_strategy())
+
+
+@pytest.mark.parametrize("before", [{"other": [1.0]}, {"player": [1.0]}, {"player": [[1.0], 2.0]}])
+def test_a_checkpoint_of_other_networks_is_one_line(tmp_path, before):
+    """Such as of an earlier version, which kept fewer of their variables."""
+
+    def checkpoint(**values):
+        variables = {name: [tf.Variable(v) for v in several] for name, several in values.items()}
+        return tf.train.Checkpoint(step=tf.Variable(4, dtype=tf.int64), **variables)
+
+    tf.train.CheckpointManager(
+        checkpoint(**before), tmp_path / "checkpoints" / "game", max_to_keep=2
+    ).save()
+    model = SimpleNamespace(
+        trackers=[SimpleNamespace(name="loss")],
+        checkpoint=lambda: checkpoint(player=[1.0, 2.0]),
+    )
+    run = SimpleNamespace(folder=tmp_path, is_chief=True)
+    book = _Bookkeeper(run, "game", model, SimpleNamespace(steps_per_epoch=2), None)
+    with pytest.raises(RunError, match="ckpt-1 holds other networks than these, or is of an earl"):
+        book.restore()
 
 
 @pytest.mark.parametrize("text", ["{", "- a list", "variant: ours", "\tx: 1"])
