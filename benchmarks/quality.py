@@ -76,7 +76,7 @@ def recognition(seeds, out, options):
     write_json(out / "quality.json", {"seeds": seeds, "header": header, "rows": rows})
 
 
-BASENETS = ("alexnet", "vgg11")
+BASENETS = ("alexnet", "resnet18")
 MODES = {"cnn": "CNN", "dcgan": "DCGAN", "1v2": "1V2", "2v2": "2V2"}
 PAPER_ACCURACY = {
     "alexnet": (62.61, 63.29, 63.74, 67.12),

@@ -49,6 +49,7 @@ class TestArchitectures:
         ("name", "sides"),
         [
             ("alexnet", {"conv1": 55, "pool1": 27, "conv2": 27, "pool2": 13, "pool5": 6}),
+            ("compact", {"conv1_relu": 112, "conv2_relu": 112, "conv3_relu": 56, "conv8_relu": 14}),
             ("vgg11", {"block1_conv1": 224, "block3_conv2": 56, "block5_pool": 7}),
             ("vggface", {"conv1_2": 224, "conv5_3": 14, "pool5": 7}),
             (
@@ -104,7 +105,7 @@ class TestArchitectures:
         np.testing.assert_array_equal(model(batch), model(batch))  # no dropout outside training
         assert not np.array_equal(model(batch, training=True), model(batch))
 
-    @pytest.mark.parametrize("name", ["alexnet", "resnet18", "vgg16", "fer_net"])
+    @pytest.mark.parametrize("name", ["alexnet", "resnet18", "vgg16", "fer_net", "compact"])
     @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
     def test_half_precision_follows_the_global_policy(self, name, policy):
         batch = images((2, 64, 64, 3))
@@ -121,7 +122,7 @@ class TestArchitectures:
         error = np.abs(tf.cast(found, "float32") - expected).max()
         assert error < 0.06 * np.abs(expected).max()
 
-    @pytest.mark.parametrize("name", ["alexnet", "resnet18", "vgg16", "fer_net"])
+    @pytest.mark.parametrize("name", ["alexnet", "resnet18", "vgg16", "fer_net", "compact"])
     def test_saves_and_reloads(self, name, tmp_path):
         batch = images((2, 64, 64, 3))
         model = backbones.create_backbone(name)

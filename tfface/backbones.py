@@ -1,9 +1,13 @@
-"""Published image networks as feature extractors: AlexNet, VGG, ResNet, VGG-Face and FER-Net.
+"""Image networks as feature extractors: AlexNet, VGG, ResNet, VGG-Face, FER-Net and a compact one.
 
 Every backbone takes float32 images in [0, 1], RGB or grey (repeated to three channels; only
-FER-Net takes it as it is), and does by itself what its published weights expect of their input.
-Fully connected tops are left out: they hold most of the weights, fix the size of the input, and no
-system uses them as published.
+FER-Net and the compact network take it as it is), and does by itself what its published weights
+expect of their input. Fully connected tops are left out: they hold most of the weights, fix the
+size of the input, and no system uses them as published.
+
+The compact network is for trainings of minutes on processor cores and for phones: eight narrow
+convolutions with batch normalization, a third of AlexNet's work on a face of 96 pixels. On small
+data it learns in hundreds of steps what AlexNet, which normalizes nothing, takes thousands for.
 
 VGG16, VGG19 and ResNet50 are those of `keras.applications`, with its layer names and ImageNet
 weights. VGG11 and VGG13 follow their layout and naming, ResNet18 and ResNet34 those of ResNet50, so
@@ -281,6 +285,14 @@ def _fer_net(x):
     return x
 
 
+def _compact(x):
+    for i, filters in enumerate((24, 32, 48, 48, 64, 64, 96, 96), start=1):
+        kernel, stride = (5 if i == 1 else 3), 1 + i % 2
+        x = _convolve(x, filters, kernel, stride, f"conv{i}")
+        x = layers.Activation("relu", name=f"conv{i}_relu")(x)
+    return x
+
+
 def _application(constructor):
     """The network of `keras.applications` on top of our preprocessing."""
 
@@ -302,6 +314,7 @@ _ARCHITECTURES = {
     "resnet50": (_application(keras.applications.ResNet50), "caffe", 32),
     "vggface": (_vgg("vggface"), "vggface", 32),
     "fer_net": (_fer_net, "centered", 16),
+    "compact": (_compact, "centered", 16),
 }
 BACKBONES = tuple(_ARCHITECTURES)
 

@@ -416,7 +416,11 @@ class _Bookkeeper(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         figures = {name: float(value) for name, value in (logs or {}).items()}
         seconds = time.time() - self.begun
-        broken = [name for name, value in figures.items() if not np.isfinite(value)]
+        broken = [
+            name
+            for name, value in figures.items()
+            if not np.isfinite(value) and (np.isnan(value) or "psnr" not in name)
+        ]  # PSNR of equal pictures, such as two frames of a still face, is infinite.
         if broken:
             raise RunError(
                 f"{self.stage}: {broken[0]} is not a number after epoch {epoch + 1}; "

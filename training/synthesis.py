@@ -1,7 +1,8 @@
 """Trains the editing of action units, and scores what a recognizer reads off edited faces.
 
-First come the networks that watch and judge: a classifier of the training people (identity) and an
-action unit recognizer. Then Eq. 10 is played. The finished generator is exported.
+First come the networks that watch and judge: a classifier of the training people (identity), an
+action unit recognizer and, where asked, the region discriminators' R_AU. Then Eq. 10 is played. The
+finished generator is exported.
 """
 
 import sys
@@ -20,12 +21,14 @@ from run import Run, whole_plan
 from watchers import (
     EnrichmentConfig,
     RecognizerConfig,
+    RegionConfig,
     load_recognizer,
     load_vggface,
     make_recognizer,
     make_subject_classifier,
     rare_action_units,
     train_recognizer,
+    train_regions,
     train_subject_classifier,
 )
 
@@ -72,6 +75,7 @@ GROUPS = {
     "data": DataConfig,
     "training": OptimizerConfig,
     "subject_training": OptimizerConfig,
+    "region_training": RegionConfig,
     "recognizer_training": RecognizerConfig,
     "enrichment": EnrichmentConfig,
     "augmentation": Augmentation,
@@ -128,6 +132,8 @@ def train(config):
         recognizer = train_recognizer(
             run, source, fold.train, recognizer, plans["recognizer_training"]
         )
+    if "region_training" in plans:
+        train_regions(run, source, fold.train, *players[:2], plans["region_training"])
     with run.scope("synthesis"):
         model = asked(LACGAN, *players, features, alphas, **config.loss)
         optimizers = run.optimizers(*model.player_names)
@@ -151,6 +157,7 @@ def make_plans(config, faces):
     """By group of the config, the plan with the steps of its epochs filled in."""
     groups = ["training"]
     groups += ["subject_training"] * (config.identity_network == "classifier")
+    groups += ["region_training"] * (config.region_training.epochs > 0)
     if config.recognizer_training.path is None or config.enrichment.share:
         groups.append("recognizer_training")
     return {name: whole_plan(config[name], faces, config.steps_per_execution) for name in groups}

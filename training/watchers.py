@@ -1,6 +1,7 @@
-"""The networks beside a synthesis run's game: who watches over identity, and who judges its faces.
+"""What a synthesis run trains before its game, on its own training people.
 
-Both are trained on the run's own training people, before the game, and are frozen in it.
+Who watches over identity and who judges its faces, both frozen in the game, and what R_AU knows at
+its beginning.
 """
 
 from dataclasses import dataclass
@@ -9,7 +10,12 @@ from functools import partial
 import numpy as np
 import tensorflow as tf
 from configuration import OptimizerConfig, UsageError, asked
-from jsonargparse.typing import ClosedUnitInterval, OpenUnitInterval, PositiveInt
+from jsonargparse.typing import (
+    ClosedUnitInterval,
+    NonNegativeInt,
+    OpenUnitInterval,
+    PositiveInt,
+)
 from optimizers import make_optimizer
 from run import load_network
 
@@ -19,8 +25,13 @@ from tfface.losses import class_weights_from_labels
 from tfface.recognition.data import Augmentation
 from tfface.recognition.model import AdversarialAURecognizer
 from tfface.recognition.networks import ActionUnitDiscriminator, ActionUnitRecognizer
-from tfface.synthesis.data import augment, evaluation_transform, subject_batches
-from tfface.synthesis.model import VGG_FACE_LAYERS, SubjectTraining
+from tfface.synthesis.data import (
+    augment,
+    evaluation_transform,
+    subject_batches,
+    training_batches,
+)
+from tfface.synthesis.model import VGG_FACE_LAYERS, RegionTraining, SubjectTraining
 from tfface.synthesis.networks import SubjectClassifier
 
 
@@ -34,6 +45,14 @@ class RecognizerConfig(OptimizerConfig):
     """Weigh an AU's two classes by their frequency."""
     average: OpenUnitInterval | None = None
     """Momentum of a moving average of its weights, which is then used."""
+
+
+@dataclass(kw_only=True)
+class RegionConfig(OptimizerConfig):
+    """How R_AU learns from real regions before G learns from R_AU."""
+
+    epochs: NonNegativeInt = 0
+    """Epochs; 0 (the paper) leaves it out."""
 
 
 @dataclass(kw_only=True)
@@ -75,6 +94,25 @@ def train_subject_classifier(run, source, splits, classifier, plan):
     run.fit("subjects", training, partial(_subject_stream, config, source, splits, plan), plan)
     run.save(classifier, "subjects")
     return classifier.in_float32().feature_extractor()
+
+
+def train_regions(run, source, splits, generator, region_discriminator, plan):
+    """Trains R_AU, in place."""
+    config = run.config
+    with run.scope("synthesis"):
+        training = RegionTraining(generator.cut, region_discriminator.regressor())
+        training.compile({"regressor": make_optimizer(plan)}, **run.switches())
+    stream = partial(
+        training_batches,
+        source,
+        splits,
+        batch_size=plan.batch_size,
+        size=config.size,
+        seed=config.seed,
+        latent_size=config.generator.latent_size,
+        cache=config.data.cache,
+    )
+    run.fit("regions", training, lambda step: asked(stream, start_step=step), plan)
 
 
 def make_recognizer(config, source):

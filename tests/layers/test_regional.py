@@ -3,11 +3,14 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
+from scipy.ndimage import map_coordinates
 
 from tfface.facs.action_units import ACTION_UNITS, BP4D_AUS
 from tfface.facs.landmarks import mean_face
 from tfface.facs.regions import attention_maps, au_centers
 from tfface.layers.regional import (
+    MovedPixels,
     RegionalAttention,
     RegionalComposition,
     RegionalWindows,
@@ -190,6 +193,34 @@ def test_crop_is_full_where_regions_come_back_as_they_were(scene):
         np.testing.assert_allclose(out, scene["face"], atol=5e-7)
 
 
+@pytest.mark.parametrize("parts", [1, 2])
+def test_moved_pixels_are_scipys(parts):
+    """`map_coordinates`, window by window and color by color."""
+    count, side, n = 2, 6, 3
+    pixels = RNG.random((count, 7, side * parts, 3 * n)).astype("float32")
+    movement = RNG.normal(0, 3, (count, 7, side * parts, 2 * n)).astype("float32")
+    movement[0, 0] = 0
+    found = numpy(MovedPixels(parts)(pixels, movement))
+    rows, columns = np.mgrid[:7, :side]
+    for picture, part, channel in np.ndindex(count, parts, 3 * n):
+        window = np.s_[picture, :, part * side : (part + 1) * side]
+        dx, dy = (movement[window][..., channel // 3 * 2 + axis] for axis in (0, 1))
+        places = [rows + dy, columns + dx]
+        expected = map_coordinates(pixels[window][..., channel], places, order=1, mode="nearest")
+        np.testing.assert_allclose(found[window][..., channel], expected, atol=1e-6)
+
+
+def test_what_does_not_move_stays_and_can_learn_to():
+    pixels = RNG.random((1, 5, 5, 3)).astype("float32")
+    still = tf.zeros((1, 5, 5, 2))
+    with tf.GradientTape() as tape:
+        tape.watch(still)
+        out = MovedPixels()(pixels, still)
+        loss = tf.reduce_sum(out * RNG.normal(size=out.shape))
+    np.testing.assert_array_equal(out, pixels)
+    assert np.all(tape.gradient(loss, still)[0, :-1, :-1] != 0)
+
+
 def test_gradients_reach_every_pixel_that_is_seen():
     import tensorflow as tf
 
@@ -227,6 +258,7 @@ def test_geometry_is_float32_in_every_precision(scene, policy):
         (RegionalAttention, {"action_units": [1, 12], "size": 32, "decay": 0.3, "extent": 0.2}),
         (RegionalWindows, {"action_units": [1, 12], "size": 32, "decay": 0.3, "extent": 0.2}),
         (WindowPixels, {"window": 9}),
+        (MovedPixels, {"parts": 2}),
         (RegionalComposition, {}),
     ],
 )

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from tfface.facs.landmarks import mean_face
-from tfface.synthesis.model import LACGAN, SubjectTraining
+from tfface.synthesis.model import LACGAN, RegionTraining, SubjectTraining
 from tfface.synthesis.networks import (
     FaceDiscriminator,
     LACGenerator,
@@ -261,6 +261,24 @@ def test_the_subject_classifier_learns():
     ).history
     assert history["loss"][1] < 0.7 * history["loss"][0]
     assert training.evaluate(batches, verbose=0, return_dict=True)["accuracy"] == 1
+
+
+def test_regions_are_learned_from_known_labels():
+    """Its loss is the game's `label_error`, and it descends its gradient; D's own head stays."""
+    model = lacgan()
+    expected = expected_figures(model, batch())["label_error"]
+    network = model.region_discriminator
+    training = RegionTraining(model.generator.cut, network.regressor())
+    training.compile({"regressor": keras.optimizers.SGD(0.02)}, run_eagerly=True)
+    before = network.get_layer("logit").get_weights()
+    batches = tf.data.Dataset.from_tensors(batch()).repeat()
+    errors = training.fit(batches, steps_per_epoch=1, epochs=12, shuffle=False, verbose=0).history[
+        "label_error"
+    ]
+    assert errors[0] == pytest.approx(np.mean(expected), rel=1e-5)
+    assert errors[-1] < 0.7 * errors[0]
+    for a, b in zip(before, network.get_layer("logit").get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 @pytest.mark.parametrize(

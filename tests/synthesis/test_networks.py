@@ -1,6 +1,7 @@
 """The synthesis players: what each CARG sees and changes, sizes, reload, LiteRT, refusals."""
 
 import tempfile
+from functools import partial
 from itertools import pairwise
 
 import keras
@@ -45,7 +46,7 @@ def tiny_generator(**kwargs):
 NETWORKS = {
     "crop": lambda **kw: tiny_generator(**kw),
     "full": lambda **kw: tiny_generator(region="full", **kw),
-    "residual": lambda **kw: tiny_generator(residual=True, **kw),
+    "movement": lambda **kw: tiny_generator(drawing="movement", **kw),
     "regions": lambda **kw: RegionDiscriminator(N, 6, 12, (2, 3, 4, 4), **kw),
     "latent": lambda **kw: LatentDiscriminator(N, 6, (4, 3, 2), **kw),
     "face": lambda **kw: FaceDiscriminator(SIZE, (2, 3), **kw),
@@ -111,9 +112,9 @@ def test_region_discriminator_size():
 
 
 @pytest.mark.parametrize("region", ["crop", "full"])
-@pytest.mark.parametrize("residual", [False, True])
-def test_only_what_is_asked_changes_and_only_there(region, residual):
-    generator = tiny_generator(region=region, residual=residual)
+@pytest.mark.parametrize("drawing", ["pixels", "movement"])
+def test_only_what_is_asked_changes_and_only_there(region, drawing):
+    generator = tiny_generator(region=region, drawing=drawing)
     generator.set_weights([RNG.normal(0, 0.3, w.shape) for w in generator.get_weights()])
     face, points = faces(4), landmarks(4)
     values = np.full((4, N), np.nan)
@@ -207,10 +208,19 @@ def test_landmarks_outside_of_the_picture_edit_what_is_inside():
     assert not edited[1].any()
 
 
-def test_a_residual_generator_starts_from_the_face():
-    """Its decoder changes each value's logit, at first by 0."""
-    out = numpy(tiny_generator(residual=True).edit(faces(), np.ones((2, N)), landmarks()))
-    np.testing.assert_allclose(out, faces(), atol=0.0101)
+@pytest.mark.parametrize("region", ["crop", "full"])
+def test_moved_pixels_keep_their_colors_and_hardly_move_at_first(region):
+    generator = tiny_generator(region=region, drawing="movement")
+    stripes = np.zeros((1, SIZE, SIZE, 3), "float32")
+    stripes[:, :, ::4] = (0.2, 0.4, 0.8)
+    edit = partial(generator.edit, stripes, np.ones((1, N)), landmarks(1))
+    at_first = numpy(edit())
+    assert np.abs(at_first - stripes).max() < 0.2
+    generator.set_weights([RNG.normal(0, 3, w.shape) for w in generator.get_weights()])
+    out = numpy(edit())
+    assert np.abs(out - stripes).max() > 0.2
+    # A mixture of black and the one color there is.
+    np.testing.assert_allclose(out, out[..., :1] * [1, 2, 4], atol=1e-5)
 
 
 def test_values_in_words():
@@ -254,6 +264,17 @@ def test_each_action_unit_has_discriminators_of_its_own():
     assert np.flatnonzero(numpy(latent(z) - latent(other))[0]).tolist() == [2]
 
 
+def test_the_regressor_is_the_discriminators():
+    network = NETWORKS["regions"]()
+    regions = RNG.uniform(-1, 1, (2, 6, 12, 3 * N)).astype("float32")
+    regressor = network.regressor()
+    _, expected = run(network, regions, np.ones((2, N)))
+    np.testing.assert_array_equal(regressor(regions), expected)
+    owned = {id(v) for v in network.trainable_variables}
+    learns = {id(v) for v in regressor.trainable_variables}
+    assert learns < owned and len(owned - learns) == 2  # all but D's own kernel and bias
+
+
 def test_identity_features_are_the_stages():
     classifier = NETWORKS["subjects"]()
     features = classifier.feature_extractor()
@@ -262,10 +283,11 @@ def test_identity_features_are_the_stages():
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("drawing", ["pixels", "movement"])
 @pytest.mark.parametrize("region", ["crop", "full"])
-def test_the_generator_runs_in_litert(region):
+def test_the_generator_runs_in_litert(region, drawing):
     """With nothing but LiteRT's operators, whatever is asked and known."""
-    generator = tiny_generator(region=region)
+    generator = tiny_generator(region=region, drawing=drawing)
     shapes = [(1, SIZE, SIZE, 3), (1, N), (1, 68, 2)]
     archive = keras.export.ExportArchive()
     archive.track(generator)
@@ -299,6 +321,7 @@ def test_the_generator_runs_in_litert(region):
         (tiny_generator, {"filters": (2, 2)}, r"`filters` must be five positive.*: \[2, 2\]"),
         (tiny_generator, {"latent_size": 7}, "`latent_size` must be even, at least 2.*: 7"),
         (tiny_generator, {"region": "box"}, r"`region` must be one of \['crop', 'full'\].*'box'"),
+        (tiny_generator, {"drawing": "ink"}, r"`drawing` must be one of \['pixels', .*: 'ink'"),
         (tiny_generator, {"extent": 0}, "`extent` must be positive. Received: 0"),
         (LatentDiscriminator, {"n_action_units": 2, "units": (1,)}, "`units` must be three"),
         (FaceDiscriminator, {"filters": ()}, r"`filters` must be positive numbers.*: \[\]"),

@@ -21,7 +21,13 @@ from tfface.synthesis.model import VGG_FACE_LAYERS
 
 FEW_AUS = (4, 12, 17)
 """The AUs of image_folder/few: each has networks of its own, which take long to trace."""
-STAGES = {"subjects": 1, "recognizer": 2, "synthesis": 2, "enriched_recognizer": 2}  # epochs
+STAGES = {
+    "subjects": 1,
+    "recognizer": 2,
+    "regions": 1,
+    "synthesis": 2,
+    "enriched_recognizer": 2,
+}  # epochs
 PLAN = {"steps_per_epoch": 2, "batch_size": 4}
 CONFIGS = Path(synthesis.__file__).parent / "configs" / "synthesis"
 
@@ -45,6 +51,7 @@ def tiny(faces, tmp_path_factory):
         "subject_classifier": {"filters": [2, 3]},
         "recognizer": {"backbone": "fer_net", "pooling": "avg"},
         "subject_training": {"epochs": STAGES["subjects"], **PLAN},
+        "region_training": {"epochs": STAGES["regions"], **PLAN},
         "recognizer_training": {"epochs": STAGES["recognizer"], **PLAN},
         "enrichment": {"share": 0.5},
         "training": {"epochs": STAGES["synthesis"], **PLAN},
@@ -267,10 +274,8 @@ def test_the_paper_config_holds_what_the_paper_states(parser_of):
     assert values.data.fold == 2  # Parts 1 and 2 train, the third is tested.
     assert (values.region, values.size, values.identity_network) == ("full", 200, "vggface")
     generator = values.generator
-    assert len(generator.filters) == 5 and (generator.latent_size, generator.residual) == (
-        60,
-        False,
-    )
+    assert (len(generator.filters), generator.latent_size) == (5, 60)
+    assert (generator.drawing, values.region_training.epochs) == ("pixels", 0)
     assert len(values.region_discriminator.filters) == 4
     assert len(values.latent_discriminator.units) + 1 == 4
     loss = values.loss

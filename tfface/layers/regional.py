@@ -8,8 +8,8 @@ around each. Two ways to give them to networks:
   Outside of them attention is 0, so nothing is lost, and they hold a twentieth of the pixels. They
   are as large as the squares are, so that a face of whatever shape fits.
 
-`RegionalComposition` takes either back into the face. Pictures of n AUs stand in the channels:
-(B, h, w, 3 n), the first AU's colors first.
+`RegionalComposition` takes either back into the face; `MovedPixels` shifts what is in them.
+Pictures of n AUs stand in the channels: (B, h, w, 3 n), the first AU's colors first.
 
 A point that is not finite (NaN where unknown) is taken from the canonical mean face. A center
 outside of the picture is where it is: what of its square lies inside counts, maybe nothing.
@@ -222,6 +222,61 @@ class WindowPixels(keras.layers.Layer):
 
     def get_config(self):
         return {**super().get_config(), "window": self.window}
+
+
+@keras.saving.register_keras_serializable("tfface")
+class MovedPixels(keras.layers.Layer):
+    """Pictures whose pixels have moved: what stands at a pixel is taken from so far away.
+
+    Between pixels the four around are mixed by their distances (bilinear); beyond a window's border
+    its nearest pixel goes on.
+
+    Args:
+        parts: Number of windows side by side in a picture: 2, or 1 for a whole face.
+
+    Input:
+        pixels (B, h, w, 3 n), and movement (B, h, w, 2 n): for each AU how far in x and y, in
+        pixels, what is to be shown lies from where it is shown.
+
+    Output:
+        (B, h, w, 3 n) float32.
+    """
+
+    def __init__(self, parts=1, **kwargs):
+        super().__init__(autocast=False, **kwargs)
+        self.parts = parts
+
+    def call(self, pixels, movement):
+        pixels, movement = (ops.cast(x, "float32") for x in (pixels, movement))
+        _, height, width, channels = pixels.shape
+        n, side, area = channels // 3, width // self.parts, height * width
+        row, column = (a.reshape(-1, 1) for a in np.indices((height, width), np.int32))  # (h w, 1)
+        first = column // side * side  # of the own window
+        movement = ops.reshape(movement, (-1, area, n, 2))
+        x = ops.clip(movement[..., 0], first - column, first + side - 1 - column) + column
+        y = ops.clip(movement[..., 1], -row, height - 1 - row) + row
+        left, top = ops.floor(x), ops.floor(y)
+        across, down = ops.expand_dims(x - left, -1), ops.expand_dims(y - top, -1)
+        left, top = ops.cast(left, "int32"), ops.cast(top, "int32")
+        right, bottom = ops.minimum(left + 1, first + side - 1), ops.minimum(top + 1, height - 1)
+
+        count = ops.shape(pixels)[0]
+        picture = ops.reshape(ops.arange(count, dtype="int32") * area, (-1, 1, 1))
+        flat = ops.reshape(pixels, (-1, 3))  # (B h w n, 3)
+
+        def at(row, column):
+            places = (picture + row * width + column) * n + np.arange(n, dtype="int32")
+            return ops.take(flat, places, axis=0)  # (B, h w, n, 3)
+
+        upper = at(top, left) * (1.0 - across) + at(top, right) * across
+        lower = at(bottom, left) * (1.0 - across) + at(bottom, right) * across
+        return ops.reshape(upper * (1.0 - down) + lower * down, (-1, height, width, channels))
+
+    def compute_output_spec(self, pixels, movement):
+        return keras.KerasTensor(pixels.shape, "float32")
+
+    def get_config(self):
+        return {**super().get_config(), "parts": self.parts}
 
 
 @keras.saving.register_keras_serializable("tfface")

@@ -56,6 +56,38 @@ class SubjectTraining(AdversarialModel):
 
 
 @keras.saving.register_keras_serializable("tfface")
+class RegionTraining(AdversarialModel):
+    """Trains the R_AU of all AUs by themselves, on real regions and their labels, before the game.
+
+    Choice: the paper trains them with G from the start. A generator that learns from an R_AU that
+    knows nothing yet learns what fools it; in a short training it has no time to forget that.
+
+    A batch is a dict: `face` (B, H, W, 3), `landmarks` (B, 68, 2) and `au` (B, n), NaN where
+    unknown.
+
+    Args:
+        cut: The generator's `cut`.
+        regressor: `RegionDiscriminator.regressor`, maps regions to labels.
+
+    Reference:
+        Liu et al., Region Based Adversarial Synthesis of Facial Action Units, 2020, Eq. 8.
+    """
+
+    def __init__(self, cut, regressor, **kwargs):
+        super().__init__({"regressor": regressor}, tracked=("label_error",), **kwargs)
+        self.cut = cut
+
+    def train_step(self, batch):
+        pixels, attention, *_ = self.cut([batch["face"], batch["landmarks"]])
+        labels = self.regressor(masked(2.0 * pixels - 1.0, attention), training=True)
+        known = ops.cast(batch["au"] >= 0, "float32")
+        errors = ops.square(labels - signed(batch["au"]))  # Eq. 8
+        loss = ops.mean(_mean_known(self, errors, known))
+        self.update("regressor", loss)
+        return self.track(label_error=loss)
+
+
+@keras.saving.register_keras_serializable("tfface")
 class LACGAN(AdversarialModel):
     """Learns to switch each action unit of a face in its own region, from unpaired faces.
 
@@ -194,13 +226,13 @@ class LACGAN(AdversarialModel):
         figures["pixel_loss"] = ops.mean(pixel_loss)
         if self.latent_weight:
             scores = self.latent_discriminator(latent, training=True)
-            latent_loss = self.mean_known(ops.softplus(-scores), ops.ones_like(own))  # Eq. 6
+            latent_loss = _mean_known(self, ops.softplus(-scores), ops.ones_like(own))  # Eq. 6
             loss += self.latent_weight * self.summed(latent_loss)
             figures["latent_loss"] = ops.mean(latent_loss)
         if self.region_weight:
             scores, labels = self.region_discriminator([fakes, values], training=True)
-            region_loss = self.mean_known(ops.softplus(-scores), known)  # Eq. 7
-            label_loss = self.mean_known(ops.square(labels - signed(values)), known)  # Eq. 8
+            region_loss = _mean_known(self, ops.softplus(-scores), known)  # Eq. 7
+            label_loss = _mean_known(self, ops.square(labels - signed(values)), known)  # Eq. 8
             loss += self.region_weight * self.summed(region_loss + self.label_weight * label_loss)
             figures["region_loss"] = ops.mean(region_loss)
             figures["label_loss"] = ops.mean(label_loss)
@@ -240,9 +272,9 @@ class LACGAN(AdversarialModel):
         real_scores, labels = self.region_discriminator([regions, own], training=True)
         fake_scores, _ = self.region_discriminator([fakes, values], training=True)
         real, fake = (ops.cast(v >= 0, "float32") for v in (own, values))
-        loss = self.mean_known(ops.softplus(-real_scores), real)
-        loss += self.mean_known(ops.softplus(fake_scores), fake)
-        error = self.mean_known(ops.square(labels - signed(own)), real)  # Eq. 8
+        loss = _mean_known(self, ops.softplus(-real_scores), real)
+        loss += _mean_known(self, ops.softplus(fake_scores), fake)
+        error = _mean_known(self, ops.square(labels - signed(own)), real)  # Eq. 8
         self.update("region_discriminator", ops.mean(loss + self.label_weight * error))
         return {"region_discriminator_loss": ops.mean(loss), "label_error": ops.mean(error)}
 
@@ -259,7 +291,7 @@ class LACGAN(AdversarialModel):
         difference = ops.reshape(ops.abs(fakes[:count] - regions), (-1, height * width, n, 3))
         weight = 6.0 * ops.sum(attention[:count], axis=(1, 2))  # (B, n), 0 where none is in sight
         distance = ops.sum(difference, axis=(1, 3)) / ops.maximum(weight, 1e-6)
-        return self.mean_known(distance, ops.cast(own >= 0, "float32"))
+        return _mean_known(self, distance, ops.cast(own >= 0, "float32"))
 
     def identity_loss(self, face, faces):
         """Eq. 4: each layer's mean absolute difference, weighted; own and target fakes alike."""
@@ -270,11 +302,6 @@ class LACGAN(AdversarialModel):
             difference = ops.cast(_twice(a), "float32") - ops.cast(b, "float32")
             loss += weight * ops.mean(ops.abs(difference))
         return loss
-
-    def mean_known(self, entries, known):
-        """Each AU's mean over the faces whose label is known, over all replicas: (B, n) to (n,)."""
-        count = ops.sum(known, axis=0)
-        return ops.sum(known * entries, axis=0) / ops.maximum(count, 1.0) * self.share(count)
 
     def summed(self, losses):
         """`sum_i beta_i L_i` of losses (n,), one an AU."""
@@ -310,6 +337,12 @@ class LACGAN(AdversarialModel):
     @classmethod
     def from_config(cls, config):
         return cls(**keras.saving.deserialize_keras_object(config))
+
+
+def _mean_known(model, entries, known):
+    """Each AU's mean over the faces whose label is known, over all replicas: (B, n) to (n,)."""
+    count = ops.sum(known, axis=0)
+    return ops.sum(known * entries, axis=0) / ops.maximum(count, 1.0) * model.share(count)
 
 
 def _twice(x):

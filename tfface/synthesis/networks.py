@@ -24,6 +24,7 @@ from tfface.layers.parallel import (
     unflatten_branches,
 )
 from tfface.layers.regional import (
+    MovedPixels,
     RegionalAttention,
     RegionalComposition,
     RegionalWindows,
@@ -33,6 +34,9 @@ from tfface.layers.regional import (
 from tfface.network import Network
 
 REGIONS = ("crop", "full")
+DRAWINGS = ("pixels", "movement")
+REACH = 0.03
+"""The farthest that a pixel can move along an axis, as a share of the face's side."""
 
 
 def signed(values):
@@ -89,10 +93,11 @@ class LACGenerator(Network):
         latent_size: Length of z and of the repeated label, even.
         region: "crop" gives a CARG the two windows of its AU, "full" (the paper) the whole masked
             face, which is 0 outside of them: the same pixels count in both.
-        residual: Whether the decoder draws what to add to each pixel's logit, at first nothing, in
-            place of the pixel (the paper). Then a short training does not blur what it need not
-            change. What is added is the mean of 3x3 pixels, since noise that R_AU mistakes for an
-            AU is found sooner than the AU.
+        drawing: "pixels" (the paper): the decoder draws the region anew. "movement": it says from
+            where each pixel is taken, at most `REACH` of the face away, the mean of 5x5 pixels'
+            answers. Muscles move skin; what moves keeps its colors, its sharpness and its person,
+            and noise, which R_AU mistakes for an AU sooner than G finds the AU, cannot be drawn.
+            Nor can a wrinkle or a tooth that was not there.
         decay: Of the attention, see `RegionalAttention`.
         extent: Side of an attention square as a share of the face's.
         dtype: Dtype policy; None is the global one.
@@ -108,7 +113,7 @@ class LACGenerator(Network):
 
     Raises:
         ValueError: If an AU is unknown or comes twice, `filters` are not five, `latent_size` is odd
-            or `region` unknown.
+            or `region` or `drawing` unknown.
 
     Reference:
         Liu et al., Region Based Adversarial Synthesis of Facial Action Units, 2020, Sec. 3.
@@ -121,7 +126,7 @@ class LACGenerator(Network):
         filters: Sequence[int] = (32, 64, 128, 256, 256),
         latent_size: int = 60,
         region: str = "crop",
-        residual: bool = False,
+        drawing: str = "pixels",
         decay: float = 0.56,
         extent: float = 0.14,
         dtype=None,
@@ -135,6 +140,8 @@ class LACGenerator(Network):
             raise ValueError(f"`latent_size` must be even, at least 2. Received: {latent_size}")
         if region not in REGIONS:
             raise ValueError(f"`region` must be one of {list(REGIONS)}. Received: {region!r}")
+        if drawing not in DRAWINGS:
+            raise ValueError(f"`drawing` must be one of {list(DRAWINGS)}. Received: {drawing!r}")
 
         face = keras.Input((size, size, 3), name="face")
         values = keras.Input((n,), name="values")
@@ -142,7 +149,9 @@ class LACGenerator(Network):
         cut = _cut(face, landmarks, action_units, region, size, decay, extent)
         height, width = cut.outputs[1].shape[1:3]
         encoder, sides = _encoder(n, height, width, filters, latent_size, dtype)
-        decoder = _decoder(n, sides, filters, latent_size, residual, dtype)
+        reach = REACH * size if drawing == "movement" else None
+        parts = 1 if region == "full" else 2
+        decoder = _decoder(n, sides, filters, latent_size, reach, parts, dtype)
         composer = _composer(cut, size)
 
         pixels, attention, *corners = cut([face, landmarks])
@@ -157,7 +166,7 @@ class LACGenerator(Network):
             "filters": filters,
             "latent_size": latent_size,
             "region": region,
-            "residual": residual,
+            "drawing": drawing,
             "decay": decay,
             "extent": extent,
         }
@@ -286,6 +295,10 @@ class RegionDiscriminator(Network):
         config = {"n_action_units": n, "height": height, "width": width, "filters": filters}
         super().__init__([regions, values], [logits, labels], config, dtype=dtype, **kwargs)
 
+    def regressor(self):
+        """R_AU alone: maps regions to labels, sharing its layers with this network."""
+        return keras.Model(self.inputs[0], self.outputs[1], name="regressor")
+
 
 @keras.saving.register_keras_serializable("tfface")
 class FaceDiscriminator(Network):
@@ -402,8 +415,11 @@ def _encoder(n, height, width, filters, latent_size, dtype):
     return keras.Model(regions, latent, name="encoder"), sides
 
 
-def _decoder(n, sides, filters, latent_size, residual, dtype):
-    """G_de of all AUs: mirrors the encoder, to the same sides, so that odd ones come back."""
+def _decoder(n, sides, filters, latent_size, reach, parts, dtype):
+    """G_de of all AUs: mirrors the encoder, to the same sides, so that odd ones come back.
+
+    With `reach`, in pixels, it moves the pixels in `parts` windows; None draws them anew.
+    """
     latent = keras.Input((n, latent_size), name="latent")
     values = keras.Input((n,), name="values")
     pixels = keras.Input((*sides[0], 3 * n), name="pixels")
@@ -414,21 +430,19 @@ def _decoder(n, sides, filters, latent_size, residual, dtype):
     x = ParallelDense(height * width * filters[-1], n, dtype=dtype, name="seed")(x)
     x = keras.layers.ReLU(dtype=dtype, name="seed_relu")(x)
     x = unflatten_branches(x, height, width)
-    for i, number in enumerate((*filters[-2::-1], 3)):
-        first = "zeros" if residual and i == 4 else None
-        x = ParallelConv2D(
-            number, n, transposed=True, kernel_initializer=first, dtype=dtype, name=f"decode_{i}"
-        )(x)
+    for i, number in enumerate((*filters[-2::-1], 3 if reach is None else 2)):
+        x = ParallelConv2D(number, n, transposed=True, dtype=dtype, name=f"decode_{i}")(x)
         height, width = sides[-2 - i]
         x = x[:, :height, :width]
         if i < 4:
             x = keras.layers.ReLU(dtype=dtype, name=f"decode_{i}_relu")(x)
     x = ops.cast(x, "float32")
-    if residual:
-        x = keras.layers.AveragePooling2D(3, 1, "same", dtype="float32", name="smooth")(x)
-        kept = ops.clip(pixels, 0.01, 0.99)
-        x = x + ops.log(kept) - ops.log(1.0 - kept)
-    drawn = keras.layers.Activation("sigmoid", dtype="float32", name="drawn")(x)
+    if reach is None:
+        drawn = keras.layers.Activation("sigmoid", dtype="float32", name="drawn")(x)
+    else:
+        x = keras.layers.AveragePooling2D(5, 1, "same", dtype="float32", name="smooth")(x)
+        movement = reach * ops.tanh(0.1 * x)  # at first hardly any
+        drawn = MovedPixels(parts, dtype="float32", name="drawn")(pixels, movement)
     return keras.Model([latent, values, pixels], drawn, name="decoder")
 
 
