@@ -188,6 +188,28 @@ def test_a_checkpoint_of_other_networks_is_one_line(tmp_path, before):
         book.restore()
 
 
+@pytest.fixture
+def bookkeeper(tmp_path):
+    """Of a model without variables that has just begun its first epoch."""
+    model = SimpleNamespace(trackers=[SimpleNamespace(name="loss")], checkpoint=tf.train.Checkpoint)
+    run = SimpleNamespace(folder=tmp_path, is_chief=True, say=print)
+    book = _Bookkeeper(run, "game", model, SimpleNamespace(steps_per_epoch=2, epochs=3), None)
+    book.on_epoch_begin(0)
+    return book
+
+
+@pytest.mark.parametrize("figures", [{"loss": np.inf}, {"loss": np.nan}, {"val_psnr": np.nan}])
+def test_a_figure_that_is_no_number_ends_the_training(bookkeeper, figures):
+    (name,) = figures
+    with pytest.raises(RunError, match=f"game: {name} is not a number after epoch 1; try a sm"):
+        bookkeeper.on_epoch_end(0, figures)
+
+
+def test_the_psnr_of_equal_pictures_ends_no_training(bookkeeper):
+    bookkeeper.on_epoch_end(0, {"loss": 0.5, "val_psnr": np.inf})
+    assert "0.5,inf" in (bookkeeper.run.folder / "history.csv").read_text()
+
+
 @pytest.mark.parametrize("text", ["{", "- a list", "variant: ours", "\tx: 1"])
 def test_a_config_that_no_script_wrote(tmp_path, text):
     (tmp_path / "config.yaml").write_text(text)
