@@ -9,6 +9,7 @@ networks take them to the paper's -1 and +1; what lies between interpolates. A N
 """
 
 from collections.abc import Sequence
+from functools import partial
 
 import keras
 import numpy as np
@@ -35,7 +36,7 @@ from tfface.network import Network
 
 REGIONS = ("crop", "full")
 DRAWINGS = ("pixels", "movement")
-REACH = 0.03
+REACH = 0.05
 """The farthest that a pixel can move along an axis, as a share of the face's side."""
 
 
@@ -94,10 +95,10 @@ class LACGenerator(Network):
         region: "crop" gives a CARG the two windows of its AU, "full" (the paper) the whole masked
             face, which is 0 outside of them: the same pixels count in both.
         drawing: "pixels" (the paper): the decoder draws the region anew. "movement": it says from
-            where each pixel is taken, at most `REACH` of the face away, the mean of 5x5 pixels'
-            answers. Muscles move skin; what moves keeps its colors, its sharpness and its person,
-            and noise, which R_AU mistakes for an AU sooner than G finds the AU, cannot be drawn.
-            Nor can a wrinkle or a tooth that was not there.
+            where each pixel is taken, at most `REACH` of the face away and smoothly. Muscles move
+            skin; what moves keeps its colors, its sharpness and its person, and noise, which R_AU
+            mistakes for an AU sooner than G finds the AU, cannot be drawn. Nor can a wrinkle or a
+            tooth that was not there.
         decay: Of the attention, see `RegionalAttention`.
         extent: Side of an attention square as a share of the face's.
         dtype: Dtype policy; None is the global one.
@@ -149,9 +150,11 @@ class LACGenerator(Network):
         cut = _cut(face, landmarks, action_units, region, size, decay, extent)
         height, width = cut.outputs[1].shape[1:3]
         encoder, sides = _encoder(n, height, width, filters, latent_size, dtype)
-        reach = REACH * size if drawing == "movement" else None
-        parts = 1 if region == "full" else 2
-        decoder = _decoder(n, sides, filters, latent_size, reach, parts, dtype)
+        mover = None
+        if drawing == "movement":
+            parts, smooth = (1 if region == "full" else 2), 2 * round(extent * size / 8) + 1
+            mover = partial(_mover, REACH * size, parts, smooth)
+        decoder = _decoder(n, sides, filters, latent_size, mover, dtype)
         composer = _composer(cut, size)
 
         pixels, attention, *corners = cut([face, landmarks])
@@ -415,10 +418,10 @@ def _encoder(n, height, width, filters, latent_size, dtype):
     return keras.Model(regions, latent, name="encoder"), sides
 
 
-def _decoder(n, sides, filters, latent_size, reach, parts, dtype):
+def _decoder(n, sides, filters, latent_size, mover, dtype):
     """G_de of all AUs: mirrors the encoder, to the same sides, so that odd ones come back.
 
-    With `reach`, in pixels, it moves the pixels in `parts` windows; None draws them anew.
+    `mover` is what moves pixels as it says; None lets it draw them.
     """
     latent = keras.Input((n, latent_size), name="latent")
     values = keras.Input((n,), name="values")
@@ -430,20 +433,26 @@ def _decoder(n, sides, filters, latent_size, reach, parts, dtype):
     x = ParallelDense(height * width * filters[-1], n, dtype=dtype, name="seed")(x)
     x = keras.layers.ReLU(dtype=dtype, name="seed_relu")(x)
     x = unflatten_branches(x, height, width)
-    for i, number in enumerate((*filters[-2::-1], 3 if reach is None else 2)):
+    for i, number in enumerate((*filters[-2::-1], 2 if mover else 3)):
         x = ParallelConv2D(number, n, transposed=True, dtype=dtype, name=f"decode_{i}")(x)
         height, width = sides[-2 - i]
         x = x[:, :height, :width]
         if i < 4:
             x = keras.layers.ReLU(dtype=dtype, name=f"decode_{i}_relu")(x)
     x = ops.cast(x, "float32")
-    if reach is None:
-        drawn = keras.layers.Activation("sigmoid", dtype="float32", name="drawn")(x)
+    if mover:
+        drawn = mover(pixels, x)
     else:
-        x = keras.layers.AveragePooling2D(5, 1, "same", dtype="float32", name="smooth")(x)
-        movement = reach * ops.tanh(0.1 * x)  # at first hardly any
-        drawn = MovedPixels(parts, dtype="float32", name="drawn")(pixels, movement)
+        drawn = keras.layers.Activation("sigmoid", dtype="float32", name="drawn")(x)
     return keras.Model([latent, values, pixels], drawn, name="decoder")
+
+
+def _mover(reach, parts, smooth, pixels, x):
+    """The pixels, moved by up to `reach` as x (B, h, w, 2 n) says, the mean over its neighbors."""
+    for i in range(3):  # Three means are nearly a bell; skin that moves is not torn.
+        x = keras.layers.AveragePooling2D(smooth, 1, "same", dtype="float32", name=f"smooth_{i}")(x)
+    movement = reach * ops.tanh(0.1 * x)  # at first hardly any
+    return MovedPixels(parts, dtype="float32", name="drawn")(pixels, movement)
 
 
 def _composer(cut, size):
