@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import shutil
 from contextlib import redirect_stdout
 
 import cv2
@@ -14,6 +15,8 @@ from basenets import share_classifiers
 from configuration import attempt, read_config
 from series import make_parts
 
+from tfface.data.folds import make_fold
+from tfface.data.pipeline import open_source
 from tfface.magnification.model import MODES
 
 ONE_STEP = [
@@ -148,3 +151,82 @@ def test_the_modes_play_with_one_classifier(modes):
             np.testing.assert_array_equal(a, b)
     # A residual G gives faces back from the start: nothing is reconstructed.
     assert not any(line.startswith("reconstruction") for line in said)
+
+
+@pytest.mark.slow
+def test_a_series_that_was_moved_goes_on_where_it_was(
+    modes, run_series, job, tiny_magnification, tmp_path
+):
+    """Its last part was killed before its summary."""
+    folder = tmp_path / "moved"
+    shutil.copytree(modes[0], folder)
+    (folder / "summary.json").unlink()
+    stopped = folder / "parts" / "variant_2v2"
+    (stopped / "summary.json").unlink()
+    said = run_series(folder, *MODES_OF_ONE)
+    assert sum("finished already" in line for line in said) == 3
+    assert "magnification: trained already (1 epochs)" in said
+    assert not any(line.startswith("classifier ") for line in said)
+    first, second = (read(f / "summary.json")["metrics"] for f in (modes[0], folder))
+    assert first["accuracy"] == second["accuracy"]
+    assert first["psnr"] == pytest.approx(second["psnr"], rel=1e-5)
+    # A single run does not write into the folder of a series.
+    code, lines = job(magnification, "--config", tiny_magnification, "--out", folder, *ONE_STEP)
+    assert code == 2
+    assert lines == [f"error: {folder} holds a series of runs; name another --out"]
+
+
+@pytest.mark.slow
+def test_folds_are_averaged(run_series, tmp_path):
+    folder = tmp_path / "run"
+    said = run_series(folder, "--variant=cnn", "--folds=all", "--data.protocol=kfold:2")
+    assert [line for line in said if line.startswith("evaluation:")] == [
+        f"evaluation: 18 weak test faces of fold {fold} of kfold:2" for fold in (0, 1)
+    ]
+    assert "fer_net, average of 2 folds of kfold:2:" in said
+    folds = [read(folder / f"parts/fold_{fold}/summary.json")["metrics"] for fold in (0, 1)]
+    summary = read(folder / "summary.json")
+    assert summary["folds"] == 2
+    accuracies = [metrics["accuracy"]["cnn"] for metrics in folds]
+    assert summary["metrics"]["accuracy"] == {"cnn": pytest.approx(np.mean(accuracies))}
+    spread = np.std(accuracies, ddof=1)
+    assert summary["metrics"]["accuracy_spread"] == {"cnn": pytest.approx(spread)}
+    (row,) = table(folder / "evaluation" / "basenets.csv")
+    assert row == {"BaseNet": "fer_net", "cnn": f"{np.mean(accuracies):.3f} ± {spread:.3f}"}
+
+
+@pytest.mark.slow
+def test_mixed_data_sets_of_color_and_gray_pictures(job, tiny_magnification, posed, tmp_path):
+    """One of the gray sequences is too short; happiness and surprise are what both sets show."""
+    folder, protocol = tmp_path / "run", "shares:0.5-0.25-0.25"
+    code, said = job(
+        magnification,
+        *("--config", tiny_magnification, "--out", folder, *ONE_STEP),
+        *("--variant=cnn", "--classifier_training.average=null"),
+        *("--data.protocol", protocol, "--pairs.mixed_with=[image_folder/gray]"),
+    )
+    assert code == 0
+    (short,) = [line for line in said if "shorter than 8 frames" in line]
+    assert "of image_folder/gray" in short
+    summary = read(folder / "summary.json")
+    assert summary["test_faces"] == 12
+    magnifier = keras.saving.load_model(folder / "magnifier.keras")
+    assert magnifier.classes == ("happiness", "surprise")
+
+    answers = {"validation": [], "test": []}
+    for name in ("image_folder/posed", "image_folder/gray"):
+        source = open_source(name, posed)
+        fold = make_fold(source, protocol, 0)
+        for part, right in answers.items():
+            for record in source.records(getattr(fold, part)).as_numpy_iterator():
+                shown = source.expressions[record["expression"]]
+                if shown not in magnifier.classes or record["frame"] not in (7, 8, 10):
+                    continue
+                face = keras.ops.image.resize(record["image"], (18, 18), "bicubic", antialias=True)
+                weak = np.round(np.clip(face, 0, 255))[None, 1:17, 1:17] / np.float32(255)
+                found = magnifier(weak, training=False)["logits_after"]
+                right.append(magnifier.classes[int(np.argmax(found))] == shown)
+    assert [len(right) for right in answers.values()] == [12, 12]
+    assert summary["metrics"]["accuracy"] == {"cnn": pytest.approx(np.mean(answers["test"]))}
+    (row,) = table(folder / "history.csv")
+    assert float(row["val_accuracy"]) == pytest.approx(np.mean(answers["validation"]))
