@@ -5,11 +5,15 @@ from pathlib import Path
 import magnification
 import pytest
 import recognition
+import regeneration
 import restoration
+import synthesis
 import yaml
 from configuration import read_config
 
-SYSTEMS = (magnification, recognition, restoration)
+from tfface.synthesis.model import VGG_FACE_LAYERS
+
+SYSTEMS = (magnification, recognition, regeneration, restoration, synthesis)
 CONFIGS = Path(restoration.__file__).parent / "configs"
 FILES = [
     (system, path)
@@ -21,6 +25,19 @@ MAGNIFIED = [
     ("paper_ckplus_oulu.yaml", "ck_plus", "kfold:5"),
     ("paper_lsemsw.yaml", "lsemsw", "own"),
 ]
+REGENERATED = [
+    ("paper_ckplus.yaml", "ck_plus", "kfold:10"),
+    ("paper_oulu.yaml", "oulu_casia/vl_strong", "kfold:10"),
+    ("paper_bu3dfe.yaml", "bu3dfe", "kfold:10"),
+    ("paper_bu4dfe.yaml", "bu4dfe", "kfold:10"),
+]
+OF_PAPERS = {
+    magnification: MAGNIFIED,
+    recognition: PAPERS,
+    regeneration: REGENERATED,
+    restoration: PAPERS,
+    synthesis: PAPERS[:1],
+}
 
 
 @pytest.fixture
@@ -49,8 +66,7 @@ def test_a_config_is_what_its_run_writes_down(read, system, path):
 def test_every_system_has_its_configs():
     for system in SYSTEMS:
         names = {path.name for kind, path in FILES if kind is system}
-        papers = MAGNIFIED if system is magnification else PAPERS
-        assert {"quickstart.yaml", *(name for name, _, _ in papers)} <= names
+        assert {"quickstart.yaml", *(name for name, _, _ in OF_PAPERS[system])} <= names
 
 
 @pytest.mark.parametrize("system", SYSTEMS, ids=lambda system: system.__name__)
@@ -61,8 +77,13 @@ def test_the_quickstart_needs_no_download(read, system):
         assert values.perceptual_network == "classifier"
     elif system is recognition:
         assert (values.recognizer.weights, values.unlabeled_dataset) == (None, None)
-    else:
+    elif system is magnification:
         assert (values.classifier.weights, values.pairs.mixed_with) == (None, [])
+    elif system is regeneration:
+        assert (values.perceptual_network, values.init) == ("classifier", None)
+    else:
+        assert (values.identity_network, values.recognizer.weights) == ("classifier", None)
+        assert values.recognizer_training.path is None
 
 
 @pytest.mark.parametrize(("name", "dataset", "protocol"), PAPERS)
@@ -146,9 +167,81 @@ def test_a_magnification_config_holds_what_the_paper_states(read, name, dataset,
         assert (values.folds, pairs.kind, pairs.classes) == ("one", "picked", None)
 
 
+@pytest.mark.parametrize(("name", "dataset", "protocol"), REGENERATED)
+def test_a_regeneration_config_holds_what_the_paper_states(read, name, dataset, protocol):
+    values = read(regeneration, name)
+    assert (values.data.dataset, values.data.protocol) == (dataset, protocol)
+    assert (values.stage, values.folds, values.classes) == ("all", "all", None)
+    vgg = dataset.startswith("oulu")
+    assert values.features == ("backbone:vgg16" if vgg else "fer_net")
+    # 64x64 of 70x70, gray, each in 110 ways; the last frames of a sequence.
+    faces = values.faces
+    assert (faces.size, faces.channels, faces.augment) == (64, 1, True)
+    assert faces.frames == {"bu3dfe": 2, "bu4dfe": 7}.get(dataset, 3)
+    ck_plus = dataset == "ck_plus"
+    assert len(faces.classes) == 6 + ck_plus and ("contempt" in faces.classes) == ck_plus
+    assert "neutral" not in faces.classes
+    # pix2pix's networks, Eq. 1 to 7.
+    assert values.generator.filters == [64, 128, 256, 512, 512, 512]
+    assert values.discriminator.filters == [64, 128, 256, 512]
+    assert not values.generator.residual
+    loss = values.loss
+    assert (loss.content_loss, loss.content_weight, loss.perceptual_weight) == ("l1", 100, 10)
+    assert loss.generator_weight == 1  # lambda
+
+
+def test_fer_net_learns_as_the_paper_states(read):
+    for name in ("fer2013.yaml", "paper_ckplus.yaml", "paper_bu3dfe.yaml", "paper_bu4dfe.yaml"):
+        values = read(regeneration, name)
+        plan = values.classifier_training
+        assert (values.features, values.classifier.dropout) == ("fer_net", 0.5)
+        assert (plan.optimizer, plan.momentum, plan.batch_size) == ("sgd", 0.9, 100)
+        assert (plan.learning_rate, plan.decay, plan.decay_every) == (0.001, 0.8, 20)
+    values = read(regeneration, "fer2013.yaml")
+    assert (values.data.dataset, values.data.protocol, values.stage) == (
+        "fer2013",
+        "own",
+        "fer_net",
+    )
+
+
+def test_the_synthesis_config_holds_what_the_paper_states(read):
+    values = read(synthesis, "paper_bp4d.yaml")
+    assert (values.data.dataset, values.data.protocol) == ("bp4d", "bp4d_3fold")
+    assert values.data.fold == 2  # Parts 1 and 2 train, the third is tested.
+    assert (values.region, values.size, values.identity_network) == ("full", 200, "vggface")
+    generator = values.generator
+    assert (len(generator.filters), generator.latent_size) == (5, 60)
+    assert (generator.drawing, values.region_training.epochs) == ("pixels", 0)
+    assert len(values.region_discriminator.filters) == 4
+    assert len(values.latent_discriminator.units) + 1 == 4
+    loss = values.loss
+    assert (loss.latent_weight, loss.region_weight) == (0.01, 0.1)  # lambda_1, lambda_2
+    assert (loss.identity_weight, loss.variation_weight) == (1, 0.001)  # lambda_3, lambda_4
+    assert loss.label_weight == 10 and loss.action_unit_weights is None  # lambda_AU, beta_i of 1
+    assert (values.training.optimizer, values.training.learning_rate) == ("adam", 0.0002)
+    assert list(VGG_FACE_LAYERS.values()) == [0.5, 0.9, 0.75, 1, 1]  # alpha_l
+    text = (CONFIGS / "synthesis" / "paper_bp4d.yaml").read_text()
+    assert "28 subjects" in text and "parts 1 and 2" in text
+
+
 @pytest.mark.parametrize(
     ("system", "keys"),
     [
+        (
+            regeneration,
+            "stage folds precision features perceptual_network perceptual_layers dataset protocol "
+            "classes frames missing size channels augment dropout epochs batch_size optimizer "
+            "momentum learning_rate decay decay_every filters residual content_loss "
+            "content_weight perceptual_weight generator_weight",
+        ),
+        (
+            synthesis,
+            "region precision size identity_network dataset protocol fold filters latent_size "
+            "drawing decay extent units epochs steps_per_epoch batch_size learning_rate "
+            "latent_weight region_weight identity_weight variation_weight label_weight "
+            "image_weight",
+        ),
         (
             recognition,
             "variant precision folds missing_rate missing dataset protocol backbone weights size "
@@ -173,7 +266,7 @@ def test_a_magnification_config_holds_what_the_paper_states(read, name, dataset,
 )
 def test_the_paper_configs_leave_nothing_to_the_defaults(system, keys):
     """Every number of the paper stands in its file, so that a default may change."""
-    for name, _, _ in MAGNIFIED if system is magnification else PAPERS:
+    for name, _, _ in OF_PAPERS[system]:
         text = (CONFIGS / system.__name__ / name).read_text()
         assert all(f"{key}: " in text for key in keys.split())
 
@@ -181,3 +274,5 @@ def test_the_paper_configs_leave_nothing_to_the_defaults(system, keys):
 def test_a_flag_wins_over_the_file(read):
     values = read(restoration, "paper_bp4d.yaml", "--loss.expression_weight", "0")
     assert values.loss.expression_weight == 0
+    values = read(synthesis, "paper_bp4d.yaml", "--region", "crop", "--identity_network", "none")
+    assert (values.region, values.identity_network) == ("crop", "none")

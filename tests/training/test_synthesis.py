@@ -3,7 +3,6 @@
 import csv
 import json
 from argparse import Namespace
-from pathlib import Path
 
 import cv2
 import evaluate
@@ -13,11 +12,10 @@ import pytest
 import synthesis
 import tensorflow as tf
 import yaml
-from configuration import attempt, read_config
+from configuration import attempt
 
 from tfface.data.folds import make_fold
 from tfface.data.pipeline import open_source
-from tfface.synthesis.model import VGG_FACE_LAYERS
 
 FEW_AUS = (4, 12, 17)
 """The AUs of image_folder/few: each has networks of its own, which take long to trace."""
@@ -29,7 +27,6 @@ STAGES = {
     "enriched_recognizer": 2,
 }  # epochs
 PLAN = {"steps_per_epoch": 2, "batch_size": 4}
-CONFIGS = Path(synthesis.__file__).parent / "configs" / "synthesis"
 
 
 @pytest.fixture(scope="module")
@@ -247,47 +244,3 @@ def test_what_cannot_be_is_one_line_before_anything_is_trained(job, tiny, tmp_pa
     assert code == 2
     assert len(lines) == 1 and line in lines[0]
     assert not (tmp_path / "run" / "checkpoints").exists()
-
-
-def read(parser_of, name, *flags):
-    arguments = ["--config", str(CONFIGS / f"{name}.yaml"), "--out", "runs/x", *flags]
-    return read_config(parser_of(synthesis), arguments)
-
-
-@pytest.mark.parametrize("name", ["quickstart", "paper_bp4d"])
-def test_a_config_is_what_its_run_writes_down(parser_of, name):
-    """Else the same command would not go on with its own run."""
-    values = read(parser_of, name).as_dict()
-    assert yaml.safe_load(yaml.safe_dump(values)) == values
-
-
-def test_the_quickstart_needs_no_download(parser_of):
-    values = read(parser_of, "quickstart")
-    assert values.data.dataset.startswith("synthetic_faces/frames")
-    assert (values.identity_network, values.recognizer.weights) == ("classifier", None)
-    assert values.recognizer_training.path is None
-
-
-def test_the_paper_config_holds_what_the_paper_states(parser_of):
-    values = read(parser_of, "paper_bp4d")
-    assert (values.data.dataset, values.data.protocol) == ("bp4d", "bp4d_3fold")
-    assert values.data.fold == 2  # Parts 1 and 2 train, the third is tested.
-    assert (values.region, values.size, values.identity_network) == ("full", 200, "vggface")
-    generator = values.generator
-    assert (len(generator.filters), generator.latent_size) == (5, 60)
-    assert (generator.drawing, values.region_training.epochs) == ("pixels", 0)
-    assert len(values.region_discriminator.filters) == 4
-    assert len(values.latent_discriminator.units) + 1 == 4
-    loss = values.loss
-    assert (loss.latent_weight, loss.region_weight) == (0.01, 0.1)  # lambda_1, lambda_2
-    assert (loss.identity_weight, loss.variation_weight) == (1, 0.001)  # lambda_3, lambda_4
-    assert loss.label_weight == 10 and loss.action_unit_weights is None  # lambda_AU, beta_i of 1
-    assert (values.training.optimizer, values.training.learning_rate) == ("adam", 0.0002)
-    assert list(VGG_FACE_LAYERS.values()) == [0.5, 0.9, 0.75, 1, 1]  # alpha_l
-    text = (CONFIGS / "paper_bp4d.yaml").read_text()
-    assert "28 subjects" in text and "parts 1 and 2" in text
-
-
-def test_flags_win_over_the_file(parser_of):
-    values = read(parser_of, "paper_bp4d", "--region", "crop", "--identity_network", "none")
-    assert (values.region, values.identity_network) == ("crop", "none")
