@@ -16,7 +16,7 @@ load_tensorflow(wake=False)  # before the imports below load it with all that it
 
 import numpy as np
 from configuration import DataConfig, OptimizerConfig, RunConfig, UsageError, asked, main
-from jsonargparse.typing import OpenUnitInterval, PositiveFloat, PositiveInt
+from jsonargparse.typing import NonNegativeFloat, OpenUnitInterval, PositiveFloat, PositiveInt
 from run import Run, whole_plan
 from watchers import (
     EnrichmentConfig,
@@ -68,6 +68,8 @@ class SynthesisConfig(RunConfig):
     """Momentum of a moving average of the generator, which is then tested and exported."""
     generator_rate: PositiveFloat = 1.0
     """Learning rate of the generator as a share of training.learning_rate."""
+    jitter: NonNegativeFloat = 0.0
+    """Spread of the noise that training puts on landmarks, as a share of the face's side."""
 
 
 GROUPS = {
@@ -260,6 +262,7 @@ def _stream(config, source, splits, plan, step):
         size=config.size,
         seed=config.seed,
         latent_size=config.generator.latent_size,
+        jitter=config.jitter,
         start_step=step,
         cache=config.data.cache,
     )

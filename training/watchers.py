@@ -110,6 +110,7 @@ def train_regions(run, source, splits, generator, region_discriminator, plan):
         size=config.size,
         seed=config.seed,
         latent_size=config.generator.latent_size,
+        jitter=config.jitter,
         cache=config.data.cache,
     )
     run.fit("regions", training, lambda step: asked(stream, start_step=step), plan)

@@ -56,6 +56,18 @@ def test_faces_come_whole_or_mirrored_with_targets_that_somebody_shows(frames_so
     assert drawn <= vectors and len(drawn) > 3
 
 
+def test_jitter_moves_landmarks_and_nothing_else(frames_source):
+    still, moved = (taken(stream(frames_source, jitter=jitter), 6) for jitter in (0.0, 0.05))
+    noise = []
+    for a, b in zip(still, moved, strict=True):
+        noise.append(b["landmarks"] - a["landmarks"])
+        for key in ("face", "au", "target", "prior"):
+            np.testing.assert_array_equal(a[key], b[key])
+    # 6 x 4 x 68 x 2 draws: the spread is known to a hundredth.
+    assert np.std(noise) == pytest.approx(0.05 * SIZE, rel=0.05)
+    assert abs(np.mean(noise)) < 0.1
+
+
 def test_a_stopped_stream_goes_on_where_it_was(frames_source):
     whole, rest = taken(stream(frames_source), 9), taken(stream(frames_source, start_step=4), 5)
     for a, b in zip(whole[4:], rest, strict=True):

@@ -12,7 +12,17 @@ from tfface.data.pipeline import training_records, training_stream, transformed
 
 
 def training_batches(
-    source, splits, *, batch_size, size, seed, latent_size=60, flip=True, start_step=0, cache=True
+    source,
+    splits,
+    *,
+    batch_size,
+    size,
+    seed,
+    latent_size=60,
+    flip=True,
+    jitter=0.0,
+    start_step=0,
+    cache=True,
 ):
     """The endless stream of batches that `LACGAN` trains on, from any step on.
 
@@ -29,6 +39,9 @@ def training_batches(
         seed: What all order and all draws depend on.
         latent_size: Length of z.
         flip: Whether half of the faces are mirrored; AUs name no side.
+        jitter: Standard deviation of a normal noise on each landmark, as a share of the face's
+            side. Detectors are off as well; and an R_AU whose regions were always in place takes
+            one that has slid for another AU, which G finds.
         start_step: The step to begin with.
         cache: Whether faces may be kept in memory.
 
@@ -47,8 +60,10 @@ def training_batches(
     labels = tf.constant(labels[known.any(axis=1)])
 
     def finished(batch, step_seed):
-        seeds = tf.random.split(step_seed, 3)
+        seeds = tf.random.split(step_seed, 4)
         face, landmarks, own = batch["image"], batch["landmarks"], batch["au"]
+        noise = tf.random.stateless_normal(tf.shape(landmarks), seeds[3])
+        landmarks += jitter * size * noise
         if flip:
             face, landmarks = random_flip(face, landmarks, seeds[0])
         count, n = own.shape
