@@ -123,7 +123,9 @@ def test_only_what_is_asked_changes_and_only_there(region, drawing):
     maps = attention_maps(points, AUS, SIZE) > 0  # (4, n, SIZE, SIZE)
     edited = (maps & ~np.isnan(values)[..., None, None]).any(1)
     np.testing.assert_array_equal(out[~edited], face[~edited])
-    assert np.all((out != face)[edited].any(-1)) and edited[3].any() and not edited[0].any()
+    changed = (out != face)[edited].any(-1).mean()  # A border that moves outward stays as it is.
+    assert changed == 1 if drawing == "pixels" else changed > 0.8
+    assert edited[3].any() and not edited[0].any()
     assert out.min() >= 0 and out.max() <= 1
 
 
@@ -221,6 +223,29 @@ def test_moved_pixels_keep_their_colors_and_hardly_move_at_first(region):
     assert np.abs(out - stripes).max() > 0.2
     # A mixture of black and the one color there is.
     np.testing.assert_allclose(out, out[..., :1] * [1, 2, 4], atol=1e-5)
+
+
+@pytest.mark.parametrize("region", ["crop", "full"])
+def test_both_sides_of_a_face_move_alike(region):
+    """Of a picture that is its own mirror image, whatever the networks have learned.
+
+    The windows of AU 23 lie one above the other: each is to be its own.
+    """
+    generator = tiny_generator(region=region, drawing="movement")
+    generator.set_weights([RNG.normal(0, 3, w.shape) for w in generator.get_weights()])
+    height, width = generator.region_shape
+    pixels = RNG.uniform(size=(1, height, width, 3 * N)).astype("float32")
+
+    def mirrored(pictures):
+        whole = pictures[:, :, ::-1]
+        halves = [half[:, :, ::-1] for half in np.split(pictures, 2, axis=2)]
+        stacked = np.repeat(np.array(AUS) == 23, 3) & (region == "crop")
+        return np.where(stacked, np.concatenate(halves, axis=2), whole)
+
+    pixels = (pixels + mirrored(pixels)) / 2
+    drawn = numpy(run(generator.decoder, RNG.uniform(-1, 1, (1, N, 60)), np.ones((1, N)), pixels))
+    assert np.abs(drawn - pixels).max() > 0.05
+    np.testing.assert_allclose(drawn, mirrored(drawn), atol=1e-4)
 
 
 def test_values_in_words():

@@ -55,6 +55,9 @@ words; the upper eyelid for 5; and 11, 13, 16, 18, 22, 27, 28, 43 and 45, which 
 where FACS says that they show.
 """
 
+STACKED = frozenset(au for au, (*centers, _) in AU_CENTERS.items() if centers == [*_LIP_MIDDLES])
+"""AUs whose two centers lie one above the other; those of all others lie side by side."""
+
 # Every center has 1, 2 or 6 points; repeated up to 6 they fit one index array, and the mean stays.
 _N_CENTER_POINTS = 6
 

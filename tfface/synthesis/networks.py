@@ -17,6 +17,7 @@ from keras import ops
 
 from tfface.facs.action_units import validate_action_units
 from tfface.facs.landmarks import N_POINTS
+from tfface.facs.regions import STACKED
 from tfface.layers.convolution import DownBlock
 from tfface.layers.parallel import (
     ParallelConv2D,
@@ -95,10 +96,10 @@ class LACGenerator(Network):
         region: "crop" gives a CARG the two windows of its AU, "full" (the paper) the whole masked
             face, which is 0 outside of them: the same pixels count in both.
         drawing: "pixels" (the paper): the decoder draws the region anew. "movement": it says from
-            where each pixel is taken, at most `REACH` of the face away and smoothly. Muscles move
-            skin; what moves keeps its colors, its sharpness and its person, and noise, which R_AU
-            mistakes for an AU sooner than G finds the AU, cannot be drawn. Nor can a wrinkle or a
-            tooth that was not there.
+            where each pixel is taken, at most `REACH` of the face away, smoothly and alike on both
+            sides of the face, since an AU names none. Muscles move skin; what moves keeps its
+            colors, its sharpness and its person, and noise, which R_AU mistakes for an AU sooner
+            than G finds the AU, cannot be drawn. Nor can a wrinkle or a tooth that was not there.
         decay: Of the attention, see `RegionalAttention`.
         extent: Side of an attention square as a share of the face's.
         dtype: Dtype policy; None is the global one.
@@ -153,7 +154,7 @@ class LACGenerator(Network):
         mover = None
         if drawing == "movement":
             parts, smooth = (1 if region == "full" else 2), 2 * round(extent * size / 8) + 1
-            mover = partial(_mover, REACH * size, parts, smooth)
+            mover = partial(_mover, action_units, REACH * size, parts, smooth)
         decoder = _decoder(n, sides, filters, latent_size, mover, dtype)
         composer = _composer(cut, size)
 
@@ -447,10 +448,16 @@ def _decoder(n, sides, filters, latent_size, mover, dtype):
     return keras.Model([latent, values, pixels], drawn, name="decoder")
 
 
-def _mover(reach, parts, smooth, pixels, x):
-    """The pixels, moved by up to `reach` as x (B, h, w, 2 n) says, the mean over its neighbors."""
+def _mover(action_units, reach, parts, smooth, pixels, x):
+    """The pixels, moved by up to `reach` as x (B, h, w, 2 n) says, in `parts` windows."""
     for i in range(3):  # Three means are nearly a bell; skin that moves is not torn.
         x = keras.layers.AveragePooling2D(smooth, 1, "same", dtype="float32", name=f"smooth_{i}")(x)
+    mirrored = ops.flip(x, axis=2)
+    if parts == 2:  # Windows one above the other are mirrored each in itself.
+        each = [ops.flip(half, axis=2) for half in ops.split(x, 2, axis=2)]
+        stacked = np.repeat([number in STACKED for number in action_units], 2)
+        mirrored = ops.where(stacked, ops.concatenate(each, axis=2), mirrored)
+    x = (x + mirrored * np.tile(np.float32([-1, 1]), len(action_units))) / 2
     movement = reach * ops.tanh(0.1 * x)  # at first hardly any
     return MovedPixels(parts, dtype="float32", name="drawn")(pixels, movement)
 
