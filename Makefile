@@ -23,7 +23,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 3
 
 help:
 	@echo "make demo        train a small restoration model, show its table and pictures, export it"
-	@echo "                 (SYSTEM=recognition, magnification or regeneration: the same for those)"
+	@echo "                 (SYSTEM=recognition, magnification, regeneration or synthesis: the same)"
 	@echo "make test        run the whole test suite"
 	@echo "make test-tfds   run the tests that need the extra [tfds]: Apache Beam, the command tfds"
 	@echo "make lint        check style and format (ruff)"
