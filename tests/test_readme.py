@@ -52,7 +52,7 @@ def test_every_flag_of_the_commands_is_there(capsys):
     from tfface.cli import main
 
     known = ""
-    for verb in ("restore", "recognize", "prepare"):
+    for verb in ("restore", "recognize", "magnify", "regenerate", "edit", "prepare"):
         with pytest.raises(SystemExit):
             main([verb, "--help"])
         known += capsys.readouterr().out
