@@ -78,7 +78,7 @@ def recognition(seeds, out, options):
 
 
 BASENETS = {"alexnet": (), "vgg11": ("--pairs.size", "36", "--pairs.crop", "32")}
-"""What is measured, AlexNet on the quickstart's 64 pixels. VGG11 takes six times as long there."""
+"""What is measured: AlexNet on the quickstart's 64 pixels, VGG11, far slower there, on 32."""
 MODES = {"cnn": "CNN", "dcgan": "DCGAN", "1v2": "1V2", "2v2": "2V2"}
 PAPER_ACCURACY = {
     "alexnet": (62.61, 63.29, 63.74, 67.12),

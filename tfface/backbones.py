@@ -6,7 +6,7 @@ expect of their input. Fully connected tops are left out: they hold most of the 
 size of the input, and no system uses them as published.
 
 The compact network is for trainings of minutes on processor cores and for phones: eight narrow
-convolutions with batch normalization, a third of AlexNet's work on a face of 96 pixels. On small
+convolutions with batch normalization, half of AlexNet's work on a face of 96 pixels. On small
 data it learns in hundreds of steps what AlexNet, which normalizes nothing, takes thousands for.
 
 VGG16, VGG19 and ResNet50 are those of `keras.applications`, with its layer names and ImageNet

@@ -135,7 +135,9 @@ def train(config):
             run, source, fold.train, recognizer, plans["recognizer_training"]
         )
     if "region_training" in plans:
-        train_regions(run, source, fold.train, *players[:2], plans["region_training"])
+        learned = plans["region_training"]
+        stream = partial(_stream, config, source, fold.train, learned)
+        train_regions(run, *players[:2], stream, learned)
     with run.scope("synthesis"):
         model = asked(LACGAN, *players, features, alphas, **config.loss)
         optimizers = run.optimizers(*model.player_names)

@@ -25,12 +25,7 @@ from tfface.losses import class_weights_from_labels
 from tfface.recognition.data import Augmentation
 from tfface.recognition.model import AdversarialAURecognizer
 from tfface.recognition.networks import ActionUnitDiscriminator, ActionUnitRecognizer
-from tfface.synthesis.data import (
-    augment,
-    evaluation_transform,
-    subject_batches,
-    training_batches,
-)
+from tfface.synthesis.data import augment, evaluation_transform, subject_batches
 from tfface.synthesis.model import VGG_FACE_LAYERS, RegionTraining, SubjectTraining
 from tfface.synthesis.networks import SubjectClassifier
 
@@ -96,24 +91,12 @@ def train_subject_classifier(run, source, splits, classifier, plan):
     return classifier.in_float32().feature_extractor()
 
 
-def train_regions(run, source, splits, generator, region_discriminator, plan):
-    """Trains R_AU, in place."""
-    config = run.config
+def train_regions(run, generator, region_discriminator, stream, plan):
+    """Trains R_AU in place. `stream` makes, of a first step, batches as the game has them."""
     with run.scope("synthesis"):
         training = RegionTraining(generator.cut, region_discriminator.regressor())
         training.compile({"regressor": make_optimizer(plan)}, **run.switches())
-    stream = partial(
-        training_batches,
-        source,
-        splits,
-        batch_size=plan.batch_size,
-        size=config.size,
-        seed=config.seed,
-        latent_size=config.generator.latent_size,
-        jitter=config.jitter,
-        cache=config.data.cache,
-    )
-    run.fit("regions", training, lambda step: asked(stream, start_step=step), plan)
+    run.fit("regions", training, stream, plan)
 
 
 def make_recognizer(config, source):
