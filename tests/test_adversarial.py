@@ -1,5 +1,7 @@
 """The adversarial loop against steps done by hand, two devices, and a stop."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -217,6 +219,102 @@ def test_an_execution_may_end_within_a_cycle():
     assert distance(one, many) < 1e-6
 
 
+def summed(batches, *, rate=0.1):
+    """One update of both players of the duel, on the mean of these batches' gradients, in NumPy."""
+    start = duel()
+    w, b = (v.numpy().astype("float64") for v in start.generator.weights)
+    u, c = (v.numpy().astype("float64") for v in start.discriminator.weights)
+    sums = [np.zeros_like(v) for v in (w, b, u, c)]
+    for number, (x, y) in enumerate(batches, start=1):
+        fake = x @ w + b
+        real_error, fake_error = 2 * (y @ u + c - 1) / len(x), 2 * (fake @ u + c) / len(x)
+        sums[2] += y.T @ real_error + fake.T @ fake_error
+        sums[3] += (real_error + fake_error).sum(0)
+        if number == len(batches):  # D moves first, in the last batch
+            u, c = (v - rate * g / number for v, g in zip((u, c), sums[2:], strict=True))
+        d_fake = 2 * (fake - y) / fake.size + 0.1 * 2 * (fake @ u + c - 1) / len(x) @ u.T
+        sums[0] += x.T @ d_fake
+        sums[1] += d_fake.sum(0)
+    w, b = (v - rate * g / len(batches) for v, g in zip((w, b), sums[:2], strict=True))
+    return [w, b, u, c]
+
+
+def accumulating(**compiling):
+    """A duel in which both learn in every update, of three batches each."""
+    return duel(make=functools.partial(Duel, period=1), accumulate=3, **compiling)
+
+
+@pytest.mark.parametrize("steps_per_execution", [1, 3])
+def test_an_update_takes_the_mean_gradient_of_several_batches(steps_per_execution):
+    model = accumulating(steps_per_execution=steps_per_execution)
+    before = players_weights(model)
+    if steps_per_execution == 1:
+        fit(model, 2)
+        for value, old in zip(players_weights(model), before, strict=True):
+            np.testing.assert_array_equal(value, old)
+    done = int(model.step.numpy())
+    model.fit(stream().skip(done), steps_per_epoch=3 - done, shuffle=False, verbose=0)
+    batches = [(X[i : i + 8].astype("float64"), Y[i : i + 8].astype("float64")) for i in (0, 8, 16)]
+    for value, reference in zip(players_weights(model), summed(batches), strict=True):
+        np.testing.assert_allclose(value, reference, atol=2e-6)
+    assert int(model.optimizers["generator"].iterations.numpy()) == 1
+
+
+def players_weights(model):
+    return [*model.generator.get_weights(), *model.discriminator.get_weights()]
+
+
+def test_a_mean_over_batches_is_that_over_the_batch_they_make():
+    """Of one player alone, whose loss is a mean over faces."""
+
+    class Alone(Duel):
+        def train_step(self, batch):
+            loss = tf.reduce_mean(tf.square(self.generator(batch[0], training=True) - batch[1]))
+            self.update("generator", loss)
+            return self.track(generator_loss=loss)
+
+    parts, whole = duel(make=Alone, accumulate=2), duel(make=Alone)
+    fit(parts, 12)
+    whole.fit(stream(16), steps_per_epoch=6, shuffle=False, verbose=0)
+    assert distance_of_players(parts, whole) < 1e-6
+
+
+def test_accumulated_turns_last_as_long_as_an_update():
+    model = duel(make=Rounds, accumulate=2)
+    learned = []
+    for _ in range(6):
+        before = {name: getattr(model, name).get_weights()[0] for name in model.player_names}
+        fit(model, 1)
+        changed = {n for n, w in before.items() if np.any(getattr(model, n).get_weights()[0] != w)}
+        learned.append(changed)
+    nobody = set()
+    assert learned == [
+        nobody,
+        {*Rounds.TURNS[0]},
+        nobody,
+        {*Rounds.TURNS[1]},
+        nobody,
+        {"generator"},
+    ]
+
+
+@pytest.mark.parametrize("clip", [None, 0.05])
+def test_two_devices_accumulate_as_one(two_devices, clip):
+    one = accumulating(gradient_clip=clip)
+    fit(one, 6)
+    with two_devices.scope():
+        two = accumulating(gradient_clip=clip)
+    fit(two, 6)
+    assert distance(one, two) < 1e-5
+
+
+def test_float16_accumulates_unscaled():
+    full, half = accumulating(), accumulating(policy="mixed_float16")
+    for model in (full, half):
+        fit(model, 6)
+    assert distance_of_players(half, full) < 1e-5
+
+
 def test_without_turns_all_learn_in_every_step():
     model = AdversarialModel({"generator": network(1), "discriminator": network(1)})
     assert [set(turn) for turn in model.turns] == [{"generator", "discriminator"}]
@@ -333,6 +431,8 @@ def test_bad_arguments_are_named():
         model.compile({"generator": keras.optimizers.SGD()})
     with pytest.raises(ValueError, match="gradient_clip"):
         duel(gradient_clip=0.0)
+    with pytest.raises(ValueError, match="`accumulate` must be at least 1. Received: 0"):
+        duel(accumulate=0)
 
 
 def test_xla_on_two_devices_is_refused(two_devices):

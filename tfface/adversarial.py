@@ -40,6 +40,7 @@ class AdversarialModel(keras.Model):
         turns: Who learns in which step: one tuple of players' names for each step of a cycle that
             repeats. `[("generator",), ("generator", "discriminator")]` makes
             `due("discriminator")` true in every second step. None lets all learn in every step.
+            Where gradients accumulate, a turn is all the steps of one update.
 
     Raises:
         ValueError: If a player is not built, or `turns` is empty or names who is no player.
@@ -99,11 +100,26 @@ class AdversarialModel(keras.Model):
         with tape.stop_recording():
             seed = tf.cast(optimizer.scale_loss(1.0 / replicas), loss.dtype)
             gradients = tape.gradient(loss, variables, output_gradients=seed)
+            if self.accumulate > 1:
+                gradients = self._accumulated(player, gradients)
+                if not self._recording.applies:
+                    return
             if self.gradient_clip is not None:
                 gradients = self._clip(
                     gradients, optimizer.scale_loss(self.gradient_clip), replicas
                 )
             optimizer.apply(gradients, variables)
+
+    def _accumulated(self, player, gradients):
+        """The gradients' mean over the steps since the last update, this one the last of them."""
+        sums = self._gradient_sums[player]
+        for total, gradient in zip(sums, gradients, strict=True):
+            total.assign_add(gradient)
+        means = [total / self.accumulate for total in sums]
+        if self._recording.applies:
+            for total in sums:
+                total.assign(tf.zeros_like(total))
+        return means
 
     def share(self, count):
         """How much of `count` this replica holds, the average replica being 1.
@@ -145,6 +161,7 @@ class AdversarialModel(keras.Model):
         gradient_clip=None,
         jit_compile=False,
         steps_per_execution=1,
+        accumulate=1,
         run_eagerly=False,
     ):
         """Gives each player its optimizer.
@@ -158,6 +175,9 @@ class AdversarialModel(keras.Model):
                 sum over the replicas of `tf.distribute` (Keras' own `fit` leaves it out there).
             steps_per_execution: Steps run by one call into TensorFlow. A data set that ends within
                 an execution ends the epoch there.
+            accumulate: Steps, each on a batch of its own, whose mean gradient makes one update of
+                every player that is due in them: for a batch that memory cannot hold. Gradients of
+                all but the last of them are taken before any player has moved.
             run_eagerly: Runs steps without tracing, to debug them.
 
         Raises:
@@ -171,6 +191,8 @@ class AdversarialModel(keras.Model):
             )
         if gradient_clip is not None and not gradient_clip > 0:
             raise ValueError(f"`gradient_clip` must be positive or None. Received: {gradient_clip}")
+        if accumulate < 1:
+            raise ValueError(f"`accumulate` must be at least 1. Received: {accumulate}")
         replicas = self.distribute_strategy.num_replicas_in_sync
         if jit_compile and replicas > 1:
             raise ValueError(f"`jit_compile` works on one device. Received: {replicas} replicas")
@@ -180,8 +202,8 @@ class AdversarialModel(keras.Model):
             steps_per_execution=steps_per_execution,
             run_eagerly=run_eagerly,
         )
-        self.gradient_clip = gradient_clip
-        self.optimizers = {}
+        self.gradient_clip, self.accumulate = gradient_clip, accumulate
+        self.optimizers, self._gradient_sums = {}, {}
         for name in self.player_names:
             optimizer, network = optimizers[name], getattr(self, name)
             half = network.dtype_policy.compute_dtype == "float16"
@@ -190,6 +212,16 @@ class AdversarialModel(keras.Model):
             if not optimizer.built:
                 optimizer.build(network.trainable_variables)
             self.optimizers[name] = optimizer
+            if accumulate > 1:  # Each replica adds up its own; the optimizer sums over replicas.
+                self._gradient_sums[name] = [
+                    tf.Variable(
+                        tf.zeros(variable.shape),
+                        trainable=False,
+                        synchronization=tf.VariableSynchronization.ON_READ,
+                        aggregation=tf.VariableAggregation.SUM,
+                    )
+                    for variable in network.trainable_variables
+                ]
 
     def get_compile_config(self):
         if not self.compiled:
@@ -202,6 +234,7 @@ class AdversarialModel(keras.Model):
             "gradient_clip": self.gradient_clip,
             "jit_compile": self.jit_compile,
             "steps_per_execution": self.steps_per_execution,
+            "accumulate": self.accumulate,
             "run_eagerly": self.run_eagerly,
         }
 
@@ -221,14 +254,18 @@ class AdversarialModel(keras.Model):
     def make_train_function(self, force=False):
         if self.train_function is not None and not force:
             return
-        cycle = len(self.turns)
-        make_step = functools.cache(self._make_step)
+        cycle = len(self.turns) * self.accumulate
+        cached = functools.cache(self._make_step)
+
+        def make_step(phase):
+            """The step at `phase` of the cycle; steps of the same players share one graph."""
+            turn, position = divmod(phase % cycle, self.accumulate)
+            return cached(frozenset(self.turns[turn]), position == self.accumulate - 1)
 
         @functools.cache
         def execution(phase, steps):
-            """The graph of `steps` steps, the first at `phase` of the cycle of turns."""
-            turns = [frozenset(self.turns[(phase + i) % cycle]) for i in range(steps)]
-            run_steps = [make_step(turn) for turn in turns]
+            """The graph of `steps` steps, the first at `phase` of the cycle."""
+            run_steps = [make_step(phase + i) for i in range(steps)]
 
             def run(iterator):
                 for run_step in run_steps:
@@ -250,15 +287,15 @@ class AdversarialModel(keras.Model):
             else:  # `train_on_batch` hands over a plain generator of one batch.
                 steps = 1
                 batch = keras.utils.pack_x_y_sample_weight(*next(iter(iterator)))
-                logs = make_step(frozenset(self.turns[phase]))(batch)
+                logs = make_step(phase)(batch)
             self._host_step += steps
             return logs
 
         self.train_function = train_function
 
-    def _make_step(self, due):
+    def _make_step(self, due, applies):
         def replica_step(batch):
-            self._recording.due = due
+            self._recording.due, self._recording.applies = due, applies
             with tf.GradientTape(persistent=True) as self._recording.tape:
                 logs = self.train_step(batch)
             self._recording.tape = None

@@ -1,4 +1,4 @@
-"""The command line of every training script: keys, their meaning, and one-line errors."""
+"""The configuration of every training script: keys, their meaning, and one-line errors."""
 
 import inspect
 import sys
@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Literal
 
 import jsonargparse
-import tensorflow as tf
 from jsonargparse.typing import (
     ClosedUnitInterval,
     NonNegativeFloat,
@@ -43,8 +42,8 @@ class RunConfig:
     jit_compile: bool = False
     """Compile the training step with XLA; on one device only."""
     strategy: Literal["auto", "single", "mirrored", "multi_worker"] = "auto"
-    """Devices: auto takes multi_worker where TF_CONFIG is set, mirrored where there are several
-    GPUs, else single."""
+    """Devices: auto takes multi_worker where TF_CONFIG is set or SLURM started several tasks,
+    mirrored where there are several GPUs, else single."""
     steps_per_execution: PositiveInt = 1
     """Training steps run by one call into TensorFlow; must divide the steps of an epoch."""
     deterministic: bool = False
@@ -84,6 +83,9 @@ class OptimizerConfig:
     over the data."""
     batch_size: PositiveInt = 8
     """Faces in a (global) batch."""
+    accumulate: PositiveInt = 1
+    """Batches whose mean gradient makes one update, where one as large does not fit in memory; must
+    divide the steps of an epoch."""
     learning_rate: PositiveFloat = 1e-4
     """Learning rate of the first epoch."""
     optimizer: Literal["adam", "sgd"] = "adam"
@@ -177,37 +179,6 @@ def _plain(value):
         if isinstance(value, plain) and not isinstance(value, bool):
             return plain(value)
     return value
-
-
-def main(description, groups, job):
-    """Runs a training script: `attempt` of `job` with the config that the user gives."""
-    return attempt(job, read_config(make_parser(description, groups)))
-
-
-def attempt(job, config):
-    """Runs a job and turns what goes wrong into one line and an exit code.
-
-    Args:
-        job: Function of the config.
-        config: What it is to do.
-
-    Returns:
-        int: 0 done, 1 failed, 2 asked wrongly, 130 stopped by Ctrl-C.
-    """
-    try:
-        job(config)
-    except UsageError as error:
-        return _complain(error, 2)
-    except (RunError, OSError, tf.errors.OpError) as error:
-        return _complain(error, 1)
-    except KeyboardInterrupt:
-        return _complain("stopped; the same command goes on from the last whole epoch", 130)
-    return 0
-
-
-def _complain(error, code):
-    print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-    return code
 
 
 def asked(action, *args, **kwargs):

@@ -16,7 +16,8 @@ from tfface.commands.startup import load_tensorflow
 load_tensorflow()  # before the imports below load it with all that it has to say
 
 from comparisons.finished import FinishedRun
-from configuration import Parser, UsageError, attempt
+from configuration import Parser, UsageError
+from process import attempt
 
 SYSTEMS = ("magnification", "recognition", "regeneration", "restoration", "synthesis")
 

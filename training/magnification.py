@@ -16,10 +16,11 @@ load_tensorflow(wake=False)  # before the imports below load it with all that it
 
 import numpy as np
 from basenets import compare, share_classifiers
-from configuration import DataConfig, OptimizerConfig, RunConfig, UsageError, asked, main
+from configuration import DataConfig, OptimizerConfig, RunConfig, UsageError, asked
 from jsonargparse.typing import OpenUnitInterval, PositiveFloat
 from optimizers import make_optimizer
 from pairs import PairsConfig, open_parts, pick
+from process import main
 from run import Run, load_network, whole_plan
 from series import make_parts, run_parts
 
@@ -147,7 +148,7 @@ def train_one(config):
     if "reconstruction" in plans:
         train_reconstruction(run, parts, model, plans["reconstruction"])
     with run.scope("magnification"):
-        model.compile(make_optimizers(run, model), **run.switches())
+        model.compile(make_optimizers(run, model), **run.switches(plan))
     cut = PairsConfig.cut(config.pairs)
     test = _chained([part.test for part in parts], cut)
     validated = [part.validation for part in parts if part.validation is not None]
@@ -247,7 +248,9 @@ def train_classifier(run, parts, classifier, plan):
         return
     with run.scope("classifier"):
         training = ExpressionTraining(classifier)
-        training.compile({"classifier": make_optimizer(chosen, chosen.average)}, **run.switches())
+        training.compile(
+            {"classifier": make_optimizer(chosen, chosen.average)}, **run.switches(plan)
+        )
     stream = partial(_stream, partial(pretraining_batches, faces="peak"), config, parts, plan)
     run.fit("classifier", training, stream, plan)
     with training.averaged("classifier"):
@@ -260,7 +263,7 @@ def train_reconstruction(run, parts, model, plan):
     """Trains G to give faces back."""
     with run.scope("reconstruction"):
         training = ReconstructionTraining(model.generator, model.extractor)
-        training.compile({"generator": make_optimizer(plan)}, **run.switches())
+        training.compile({"generator": make_optimizer(plan)}, **run.switches(plan))
     stream = partial(_stream, partial(pretraining_batches, faces="all"), run.config, parts, plan)
     run.fit("reconstruction", training, stream, plan)
 

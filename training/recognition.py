@@ -17,13 +17,14 @@ load_tensorflow(wake=False)  # before the imports below load it with all that it
 
 import keras
 import numpy as np
-from configuration import DataConfig, OptimizerConfig, RunConfig, UsageError, asked, main
+from configuration import DataConfig, OptimizerConfig, RunConfig, UsageError, asked
 from jsonargparse.typing import (
     ClosedUnitInterval,
     OpenUnitInterval,
     PositiveInt,
     restricted_number_type,
 )
+from process import main
 from run import Run, whole_plan
 from series import make_parts, run_parts
 
@@ -163,7 +164,7 @@ def train_one(config):
     asked(batch_counts, faces, plan.batch_size, config.labeled_in_batch)
     with run.scope("recognition"):
         model = make_model(config, action_units, faces)
-        model.compile(run.optimizers("recognizer", "discriminator"), **run.switches())
+        model.compile(run.optimizers("recognizer", "discriminator"), **run.switches(plan))
     if run.is_chief:
         _write_labels(run.folder / "training_faces.csv", faces, action_units)
         tested = columns_of(source.action_unit_labels(fold.test), source.action_units, action_units)

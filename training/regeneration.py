@@ -16,11 +16,12 @@ from tfface.commands.startup import load_tensorflow
 
 load_tensorflow(wake=False)  # before the imports below load it with all that it has to say
 
-from configuration import DataConfig, OptimizerConfig, RunConfig, UsageError, asked, main
+from configuration import DataConfig, OptimizerConfig, RunConfig, UsageError, asked
 from expressions import ExpressionsConfig, open_expressions
 from inherited import begin_with, joined, take_classifier
 from jsonargparse.typing import NonNegativeFloat, OpenUnitInterval
 from optimizers import make_optimizer
+from process import main
 from run import Run, whole_plan
 from series import make_parts, run_parts
 
@@ -146,7 +147,7 @@ def train_one(config):
         return finish(run, faces, classifier, steps)
     with run.scope("regeneration"):
         model = make_model(config, players, classifier, extractor)
-        model.compile(make_optimizers(config, model), **run.switches())
+        model.compile(make_optimizers(config, model), **run.switches(plans["regeneration"]))
     stream = partial(_stream, training_batches, config, faces.targets, plans["regeneration"])
     run.fit(
         "regeneration",
@@ -287,7 +288,9 @@ def train_classifier(run, faces, classifier, plan):
         return
     with run.scope("classifier"):
         training = ExpressionTraining(classifier)
-        training.compile({"classifier": make_optimizer(chosen, chosen.average)}, **run.switches())
+        training.compile(
+            {"classifier": make_optimizer(chosen, chosen.average)}, **run.switches(plan)
+        )
     stream = partial(_stream, classifier_batches, run.config, faces.learners, plan)
     run.fit("classifier", training, stream, plan, validation=faces.validation)
     with training.averaged("classifier"):

@@ -13,9 +13,10 @@ from tfface.commands.startup import load_tensorflow
 load_tensorflow(wake=False)  # before the imports below load it with all that it has to say
 
 import keras
-from configuration import DataConfig, OptimizerConfig, RunConfig, UsageError, asked, main
+from configuration import DataConfig, OptimizerConfig, RunConfig, UsageError, asked
 from jsonargparse.typing import ClosedUnitInterval, OpenUnitInterval
 from optimizers import make_optimizer
+from process import main
 from run import Run, load_network, whole_plan
 
 from tfface.backbones import feature_extractor
@@ -91,7 +92,7 @@ def train(config):
     classifier = train_classifier(run, source, fold, transform)
     with run.scope("restoration"):
         restorer = make_restorer(config, players, classifier, published)
-        restorer.compile(run.optimizers("generator", "discriminator"), **run.switches())
+        restorer.compile(run.optimizers("generator", "discriminator"), **run.switches(plan))
     test = partial(evaluation_batches, source, fold.test, size=SIZE, transform=transform)
     look = next(iter(test(batch_size=6, seed=config.seed)))
     run.fit(
@@ -150,7 +151,7 @@ def train_classifier(run, source, fold, transform):
     with run.scope("classifier"):
         classifier = asked(ActionUnitClassifier, source.action_units, SIZE, **config.classifier)
         training = ActionUnitTraining(classifier, weights)
-        training.compile({"classifier": make_optimizer(chosen)}, **run.switches())
+        training.compile({"classifier": make_optimizer(chosen)}, **run.switches(plan))
     stream = partial(_stream, run, source, train, plan, transform)
     run.fit("classifier", training, stream, plan)
     run.save(classifier, "classifier")

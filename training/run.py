@@ -122,11 +122,12 @@ class Run:
             **{name: make_optimizer(plan) for name in others},
         }
 
-    def switches(self):
-        """What `AdversarialModel.compile` takes of the config."""
+    def switches(self, plan):
+        """What `AdversarialModel.compile` takes of the config, and of a stage's plan."""
         return {
             "jit_compile": self.config.jit_compile,
             "steps_per_execution": self.config.steps_per_execution,
+            "accumulate": plan.accumulate,
         }
 
     def say(self, text):
@@ -291,19 +292,20 @@ def whole_plan(plan, faces, steps_per_execution=1):
     """`plan` with `steps_per_epoch` filled in: as many as one pass over that many faces takes.
 
     Raises:
-        UsageError: If a batch is larger than that, or an epoch is not whole executions.
+        UsageError: If a batch is larger than that, or an epoch is not whole executions or updates.
     """
     plan = plan.clone()
     one_pass = asked(steps_per_epoch, faces, plan.batch_size)
     if plan.steps_per_epoch is None:
-        plan.steps_per_epoch = max(
-            one_pass - one_pass % steps_per_execution, min(one_pass, steps_per_execution)
-        )
-    if plan.steps_per_epoch % steps_per_execution:
-        raise UsageError(
-            "`steps_per_execution` must divide the steps of an epoch, "
-            f"{plan.steps_per_epoch}. Received: {steps_per_execution}"
-        )
+        whole = math.lcm(steps_per_execution, plan.accumulate)
+        plan.steps_per_epoch = max(one_pass - one_pass % whole, min(one_pass, whole))
+    divisors = {"steps_per_execution": steps_per_execution, "accumulate": plan.accumulate}
+    for name, number in divisors.items():
+        if plan.steps_per_epoch % number:
+            raise UsageError(
+                f"`{name}` must divide the steps of an epoch, {plan.steps_per_epoch}. "
+                f"Received: {number}"
+            )
     return plan
 
 

@@ -15,8 +15,9 @@ from tfface.commands.startup import load_tensorflow
 load_tensorflow(wake=False)  # before the imports below load it with all that it has to say
 
 import numpy as np
-from configuration import DataConfig, OptimizerConfig, RunConfig, UsageError, asked, main
+from configuration import DataConfig, OptimizerConfig, RunConfig, UsageError, asked
 from jsonargparse.typing import NonNegativeFloat, OpenUnitInterval, PositiveFloat, PositiveInt
+from process import main
 from run import Run, whole_plan
 from watchers import (
     EnrichmentConfig,
@@ -142,7 +143,7 @@ def train(config):
         model = asked(LACGAN, *players, features, alphas, **config.loss)
         optimizers = run.optimizers(*model.player_names)
         optimizers["generator"].learning_rate *= config.generator_rate
-        model.compile(optimizers, **run.switches())
+        model.compile(optimizers, **run.switches(plan))
     run.fit(
         "synthesis",
         model,

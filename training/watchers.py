@@ -85,7 +85,7 @@ def train_subject_classifier(run, source, splits, classifier, plan):
     config = run.config
     with run.scope("subjects"):
         training = SubjectTraining(classifier)
-        training.compile({"classifier": make_optimizer(plan)}, **run.switches())
+        training.compile({"classifier": make_optimizer(plan)}, **run.switches(plan))
     run.fit("subjects", training, partial(_subject_stream, config, source, splits, plan), plan)
     run.save(classifier, "subjects")
     return classifier.in_float32().feature_extractor()
@@ -95,7 +95,7 @@ def train_regions(run, generator, region_discriminator, stream, plan):
     """Trains R_AU in place. `stream` makes, of a first step, batches as the game has them."""
     with run.scope("synthesis"):
         training = RegionTraining(generator.cut, region_discriminator.regressor())
-        training.compile({"regressor": make_optimizer(plan)}, **run.switches())
+        training.compile({"regressor": make_optimizer(plan)}, **run.switches(plan))
     run.fit("regions", training, stream, plan)
 
 
@@ -147,7 +147,7 @@ def train_recognizer(run, source, splits, recognizer, plan, generator=None):
         model = AdversarialAURecognizer(*players, adversarial_weight=0.0, class_weights=weights)
         optimizers = {name: make_optimizer(plan) for name in model.player_names}
         optimizers["recognizer"] = make_optimizer(plan, chosen.average)
-        model.compile(optimizers, **run.switches())
+        model.compile(optimizers, **run.switches(plan))
     run.fit(
         stage, model, partial(_recognizer_stream, config, source, splits, plan, generator), plan
     )

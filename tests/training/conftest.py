@@ -21,7 +21,8 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "training"))  # as Python does for the script that it runs
 
 import evaluate  # noqa: E402
-from configuration import attempt, make_parser, read_config  # noqa: E402
+from configuration import make_parser, read_config  # noqa: E402
+from process import attempt  # noqa: E402
 
 FEW_AUS = (4, 12, 17)
 """Those of image_folder/few."""

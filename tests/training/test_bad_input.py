@@ -8,7 +8,8 @@ import keras
 import pytest
 import restoration
 import yaml
-from configuration import attempt, make_parser, read_config
+from configuration import make_parser, read_config
+from process import attempt
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,8 @@ import magnification
 import numpy as np
 import pytest
 from basenets import share_classifiers
-from configuration import attempt, read_config
+from configuration import read_config
+from process import attempt
 from series import make_parts
 
 from tfface.data.folds import make_fold

@@ -13,7 +13,8 @@ import pytest
 import regeneration
 import tensorflow as tf
 import yaml
-from configuration import attempt, read_config
+from configuration import read_config
+from process import attempt
 
 from tfface.data.folds import make_fold
 from tfface.data.pipeline import open_source

@@ -14,11 +14,9 @@ from configuration import (
     RunConfig,
     RunError,
     UsageError,
-    attempt,
     make_parser,
     read_config,
 )
-from devices import is_chief, make_strategy
 from run import Run, _Bookkeeper, load_network, read_run_config, whole_plan
 
 from tfface.commands import export
@@ -119,54 +117,6 @@ def test_training_and_tfface_export_say_the_same_of_a_run(ended, nearest_generat
     assert by_command.items() <= by_training.items()
 
 
-CLUSTER = {"cluster": {"worker": ["127.0.0.1:1", "127.0.0.1:2"]}}
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "{bad",
-        "[]",
-        "{}",
-        json.dumps(CLUSTER),
-        json.dumps(CLUSTER | {"task": {"type": "worker"}}),
-        json.dumps(CLUSTER | {"task": {"type": "worker", "index": 2}}),
-        json.dumps(CLUSTER | {"task": {"type": "chief", "index": 0}}),
-    ],
-)
-@pytest.mark.parametrize("name", ["auto", "multi_worker"])
-def test_a_cluster_that_is_none(monkeypatch, name, text):
-    monkeypatch.setenv("TF_CONFIG", text)
-    with pytest.raises(UsageError, match="TF_CONFIG must be as .* Received: "):
-        make_strategy(name)
-
-
-def test_several_workers_need_a_cluster(monkeypatch):
-    monkeypatch.delenv("TF_CONFIG", raising=False)
-    with pytest.raises(UsageError, match="needs TF_CONFIG .* not set"):
-        make_strategy("multi_worker")
-    assert make_strategy("auto").num_replicas_in_sync == 1
-
-
-class Placed:
-    """A strategy as far as the question who is chief goes."""
-
-    def __init__(self, cluster, kind, index):
-        self.cluster_resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(
-            tf.train.ClusterSpec(cluster), task_type=kind, task_id=index
-        )
-
-
-def test_one_process_of_a_cluster_is_chief():
-    workers = {"worker": ["a:1", "b:1"]}
-    assert is_chief(Placed(workers, "worker", 0))
-    assert not is_chief(Placed(workers, "worker", 1))
-    led = {"chief": ["c:1"], **workers}
-    assert is_chief(Placed(led, "chief", 0))
-    assert not is_chief(Placed(led, "worker", 0))
-    assert is_chief(tf.distribute.get_strategy())
-
-
 @pytest.mark.parametrize("before", [{"other": [1.0]}, {"player": [1.0]}, {"player": [[1.0], 2.0]}])
 def test_a_checkpoint_of_other_networks_is_one_line(tmp_path, before):
     """Such as of an earlier version, which kept fewer of their variables."""
@@ -228,13 +178,3 @@ def test_a_network_of_another_kind(tmp_path):
     path.write_bytes(b"no network")
     with pytest.raises(UsageError, match=r"n\.keras"):
         load_network(path, keras.Sequential)
-
-
-def test_ctrl_c_is_one_line(capsys):
-    def stopped(config):
-        raise KeyboardInterrupt
-
-    assert attempt(stopped, None) == 130
-    assert capsys.readouterr().err == (
-        "error: stopped; the same command goes on from the last whole epoch\n"
-    )

@@ -11,7 +11,8 @@ import keras
 import numpy as np
 import pytest
 import recognition
-from configuration import attempt, read_config
+from configuration import read_config
+from process import attempt
 from series import make_parts, run_parts
 
 ONE_STEP = ("--training.epochs=1", "--training.steps_per_epoch=1", "--action_units=[1,4,12,15]")

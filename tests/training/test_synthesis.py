@@ -12,7 +12,7 @@ import pytest
 import synthesis
 import tensorflow as tf
 import yaml
-from configuration import attempt
+from process import attempt
 
 from tfface.data.folds import make_fold
 from tfface.data.pipeline import open_source
