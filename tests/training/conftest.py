@@ -181,6 +181,61 @@ def tiny_magnification(posed, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def tiny_regeneration(posed, tmp_path_factory):
+    """A config file that trains in seconds: 3 people train, 1 tests, networks of a few filters."""
+    values = {
+        "average": 0.9,
+        "export_dir": None,
+        "data": {
+            "dataset": "image_folder/posed",
+            "data_dir": str(posed),
+            "protocol": "shares:0.75-0-0.25",
+        },
+        "faces": {"size": 16, "frames": 2},
+        "generator": {"filters": [2, 4]},
+        "discriminator": {"filters": [2, 4]},
+        "classifier_training": {
+            **{"epochs": 2, "steps_per_epoch": 2, "batch_size": 4},
+            "average": 0.5,
+        },
+        "training": {"epochs": 2, "steps_per_epoch": 2, "batch_size": 4},
+    }
+    path = tmp_path_factory.mktemp("config") / "regeneration.yaml"
+    path.write_text(yaml.safe_dump(values))
+    return path
+
+
+@pytest.fixture(scope="session")
+def tiny_synthesis(faces, tmp_path_factory):
+    """A config file that trains in seconds, in all its stages: 3 people train, 1 tests."""
+    plan = {"steps_per_epoch": 2, "batch_size": 4}
+    values = {
+        "size": 32,
+        "average": 0.9,
+        "export_dir": None,
+        "data": {
+            "dataset": "image_folder/few",
+            "data_dir": str(faces),
+            "protocol": "shares:0.75-0-0.25",
+        },
+        "generator": {"filters": [2, 2, 3, 3, 4], "latent_size": 4},
+        "region_discriminator": {"filters": [2, 2, 3, 3]},
+        "latent_discriminator": {"units": [4, 3, 2]},
+        "face_discriminator": {"filters": [2, 3]},
+        "subject_classifier": {"filters": [2, 3]},
+        "recognizer": {"backbone": "fer_net", "pooling": "avg"},
+        "subject_training": {"epochs": 1, **plan},
+        "region_training": {"epochs": 1, **plan},
+        "recognizer_training": {"epochs": 2, **plan},
+        "enrichment": {"share": 0.5},
+        "training": {"epochs": 2, **plan},
+    }
+    path = tmp_path_factory.mktemp("config") / "synthesis.yaml"
+    path.write_text(yaml.safe_dump(values))
+    return path
+
+
+@pytest.fixture(scope="session")
 def parser_of():
     """Function that gives a training script's parser, the same one each time."""
     return functools.cache(lambda script: make_parser("", script.GROUPS))

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 import regeneration
 import tensorflow as tf
-import yaml
 from configuration import read_config
 from process import attempt
 
@@ -27,28 +26,8 @@ FRAMES = (10, 11)  # The two nearest to the peak of each sequence.
 
 
 @pytest.fixture(scope="module")
-def tiny(posed, tmp_path_factory):
-    """A config file that trains in seconds: 3 people train, 1 tests, networks of a few filters."""
-    values = {
-        "average": 0.9,
-        "export_dir": None,
-        "data": {
-            "dataset": "image_folder/posed",
-            "data_dir": str(posed),
-            "protocol": PROTOCOL,
-        },
-        "faces": {"size": 16, "frames": 2},
-        "generator": {"filters": [2, 4]},
-        "discriminator": {"filters": [2, 4]},
-        "classifier_training": {
-            **{"epochs": 2, "steps_per_epoch": 2, "batch_size": 4},
-            "average": 0.5,
-        },
-        "training": {"epochs": 2, "steps_per_epoch": 2, "batch_size": 4},
-    }
-    path = tmp_path_factory.mktemp("config") / "regeneration.yaml"
-    path.write_text(yaml.safe_dump(values))
-    return path
+def tiny(tiny_regeneration):
+    return tiny_regeneration
 
 
 @pytest.fixture(scope="module")

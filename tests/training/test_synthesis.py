@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import synthesis
 import tensorflow as tf
-import yaml
 from process import attempt
 
 from tfface.data.folds import make_fold
@@ -26,36 +25,11 @@ STAGES = {
     "synthesis": 2,
     "enriched_recognizer": 2,
 }  # epochs
-PLAN = {"steps_per_epoch": 2, "batch_size": 4}
 
 
 @pytest.fixture(scope="module")
-def tiny(faces, tmp_path_factory):
-    """A config file that trains in seconds, in all its stages: 3 people train, 1 tests."""
-    values = {
-        "size": 32,
-        "average": 0.9,
-        "export_dir": None,
-        "data": {
-            "dataset": "image_folder/few",
-            "data_dir": str(faces),
-            "protocol": "shares:0.75-0-0.25",
-        },
-        "generator": {"filters": [2, 2, 3, 3, 4], "latent_size": 4},
-        "region_discriminator": {"filters": [2, 2, 3, 3]},
-        "latent_discriminator": {"units": [4, 3, 2]},
-        "face_discriminator": {"filters": [2, 3]},
-        "subject_classifier": {"filters": [2, 3]},
-        "recognizer": {"backbone": "fer_net", "pooling": "avg"},
-        "subject_training": {"epochs": STAGES["subjects"], **PLAN},
-        "region_training": {"epochs": STAGES["regions"], **PLAN},
-        "recognizer_training": {"epochs": STAGES["recognizer"], **PLAN},
-        "enrichment": {"share": 0.5},
-        "training": {"epochs": STAGES["synthesis"], **PLAN},
-    }
-    path = tmp_path_factory.mktemp("config") / "synthesis.yaml"
-    path.write_text(yaml.safe_dump(values))
-    return path
+def tiny(tiny_synthesis):
+    return tiny_synthesis
 
 
 @pytest.fixture(scope="module")

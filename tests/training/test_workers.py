@@ -35,7 +35,7 @@ def test_a_worker_that_is_killed_and_comes_back(
     script, stage, victim, request, start, kill_when, addresses, tmp_path
 ):
     """Worker 0 is the chief, who alone writes. The other one waits for the victim by itself."""
-    config = request.getfixturevalue(f"tiny_{script}" if script != "restoration" else "tiny_config")
+    config = request.getfixturevalue("tiny_config" if script == "restoration" else f"tiny_{script}")
     run = tmp_path / "run"
 
     def worker(index):
