@@ -63,11 +63,18 @@ def ask_rest(url, system, inputs):
 
 
 def ask_grpc(address, system, inputs):
-    """A model's answer to one picture, over gRPC.
+    """A model's answer to one picture, over gRPC: as `ask_rest` gives it.
 
     Args:
         address: Of the server, such as "localhost:8500".
-        system: As `ask_rest` takes it; so are `inputs`, and what is returned and raised.
+        system: The model's name.
+        inputs: Name to bytes or list of numbers.
+
+    Returns:
+        Name to value of each output.
+
+    Raises:
+        AskError: If the server is not there, or refuses.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     import grpc
@@ -87,8 +94,8 @@ def ask_grpc(address, system, inputs):
         except grpc.RpcError as error:
             reason = " ".join(error.details().split())
             raise AskError(f"{address}: {reason} ({error.code().name})") from error
-    answer = {name: tf.make_ndarray(value)[0] for name, value in response.outputs.items()}
-    answer = {n: v.tolist() if hasattr(v, "tolist") else v for n, v in answer.items()}
+    batches = {name: tf.make_ndarray(value).tolist() for name, value in response.outputs.items()}
+    answer = {name: value for name, (value,) in batches.items()}
     return {**answer, "error": answer["error"].decode()}
 
 

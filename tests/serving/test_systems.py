@@ -1,20 +1,7 @@
 import pytest
 import tensorflow as tf
 
-from tfface.restoration.networks import RestorationGenerator
 from tfface.serving.systems import NETWORKS, load_network, load_servable
-
-
-@pytest.fixture
-def networks(recognizer, magnifier, regenerator, editor):
-    """A network of every system, by the system's name."""
-    return {
-        "restoration": RestorationGenerator(filters=4, blocks=1),
-        "recognition": recognizer,
-        "magnification": magnifier,
-        "synthesis": editor,
-        "regeneration": regenerator,
-    }
 
 
 def test_what_is_described_is_what_is_offered(networks, tmp_path):
