@@ -47,6 +47,7 @@ def face(tmp_path, picture):
 
 @pytest.mark.parametrize("way", ["--rest", "--grpc"])
 def test_every_system_answers(client, models, servers, face, tmp_path, capsys, way):
+    assert set(client.SYSTEMS) == set(NETWORKS)
     for system, model in models.items():
         values = {"values": [[1.0, -1.0, 0.5]]} if system == "synthesis" else {}
         flags = ["--values", "1", "-1", "0.5"] if values else []

@@ -1,4 +1,4 @@
-"""What an exported model says of itself: what it is, its data and figures, limits and licence."""
+"""What an exported model says of itself: what it is, its data and figures, limits and license."""
 
 import datetime
 import importlib.metadata
