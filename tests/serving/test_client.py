@@ -120,4 +120,5 @@ def test_rest_needs_nothing_but_python(servers, face, tmp_path):
     command = [sys.executable, "-I", "-S", CLIENT, "restoration", face, "--rest", servers["--rest"]]
     done = subprocess.run([*command, "-o", tmp_path], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert Image.open(tmp_path / "face_restored.png").size == (128, 128)
+    with Image.open(tmp_path / "face_restored.png") as restored:
+        assert restored.size == (128, 128)
