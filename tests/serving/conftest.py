@@ -11,7 +11,10 @@ from tfface.magnification.networks import (
 from tfface.recognition.networks import ActionUnitRecognizer
 from tfface.regeneration.features import FerNet
 from tfface.regeneration.networks import ExpressionRegenerator, RegenerationGenerator
+from tfface.restoration.networks import RestorationGenerator
+from tfface.serving.savedmodel import export_savedmodel
 from tfface.serving.signatures.restoration import restoration_servable
+from tfface.serving.systems import make_servable
 from tfface.synthesis.networks import LACGenerator
 
 
@@ -24,6 +27,10 @@ def servable(nearest_generator):
 @pytest.fixture
 def recognizer():
     """A small recognizer of three action units, some of which it sees in noise and some not."""
+    return small_recognizer()
+
+
+def small_recognizer():
     keras.utils.set_random_seed(0)
     network = ActionUnitRecognizer((1, 12, 25), 16, "fer_net", pooling="flatten")
     head = network.get_layer("logits")
@@ -31,7 +38,7 @@ def recognizer():
     return network
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def magnifier():
     """A small magnifier of three classes: the middle 16 of 18 pixels, drawn anew.
 
@@ -47,7 +54,7 @@ def magnifier():
     return ExpressionMagnifier(generator, extractor, classifier, ("joy", "anger", "fear"), 18)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def regenerator():
     """A small regenerator of three classes: the middle 16 of 22 pixels, gray.
 
@@ -67,6 +74,29 @@ def editor():
     """A small editor of three action units, each of which it draws in colors of its own."""
     keras.utils.set_random_seed(0)
     return LACGenerator((1, 12, 23), 24, (2, 3, 3, 4, 4), latent_size=4)
+
+
+@pytest.fixture(scope="session")
+def networks(magnifier, regenerator, editor):
+    """A network of every system, by the system's name."""
+    keras.utils.set_random_seed(0)
+    return {
+        "restoration": RestorationGenerator(filters=4, blocks=1),
+        "recognition": small_recognizer(),
+        "magnification": magnifier,
+        "synthesis": editor,
+        "regeneration": regenerator,
+    }
+
+
+@pytest.fixture(scope="session")
+def exported_models(networks, tmp_path_factory):
+    """Folder of a SavedModel of every system, laid out as a server reads it."""
+    models = tmp_path_factory.mktemp("exported")
+    card = {"training": {"dataset": "synthetic_faces/frames", "metrics": {"score": 0.5}}}
+    for system, network in networks.items():
+        export_savedmodel(make_servable(system, network), models / system, card)
+    return models
 
 
 @pytest.fixture

@@ -1,20 +1,7 @@
 import pytest
 import tensorflow as tf
 
-from tfface.restoration.networks import RestorationGenerator
 from tfface.serving.systems import NETWORKS, load_network, load_servable
-
-
-@pytest.fixture
-def networks(recognizer, magnifier, regenerator, editor):
-    """A network of every system, by the system's name."""
-    return {
-        "restoration": RestorationGenerator(filters=4, blocks=1),
-        "recognition": recognizer,
-        "magnification": magnifier,
-        "synthesis": editor,
-        "regeneration": regenerator,
-    }
 
 
 def test_what_is_described_is_what_is_offered(networks, tmp_path):
@@ -23,7 +10,8 @@ def test_what_is_described_is_what_is_offered(networks, tmp_path):
         network.save(tmp_path / NETWORKS[system])
         servable = load_servable(system, tmp_path / NETWORKS[system])
         assert servable.system == system
-        assert "serving_default" in servable.endpoints
+        assert servable.about.endswith(".") and servable.limits
+        assert "error" in servable.endpoints["serving_default"].outputs
         for endpoint in servable.endpoints.values():
             function = tf.function(endpoint.function, input_signature=endpoint.specs)
             traced = function.get_concrete_function()

@@ -5,7 +5,7 @@ import numpy as np
 from tfface.data.alignment import align, paste_back
 from tfface.data.schema import FACE_SIZE
 from tfface.facs.landmarks import anchors_from_five
-from tfface.serving.servable import resize_faces
+from tfface.serving.pictures import resize_faces
 
 
 def cut_faces(photo, faces, size):

@@ -6,7 +6,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfface.serving.savedmodel import MODEL_CARD, find_model
+from tfface.serving.card import MODEL_CARD
+from tfface.serving.savedmodel import find_model
 from tfface.serving.systems import load_network, make_servable
 
 # Faces that go through the network at once. A group photo's hundreds would not fit in memory.

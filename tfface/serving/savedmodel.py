@@ -1,8 +1,5 @@
 """Any system's model in the folders that TensorFlow Serving reads, each whole or not there."""
 
-import datetime
-import importlib.metadata
-import json
 import re
 import shutil
 from pathlib import Path
@@ -11,8 +8,9 @@ import keras
 import tensorflow as tf
 
 from tfface.atomic import alone_in, written_aside
+from tfface.serving.card import MODEL_CARD, card_text
+from tfface.serving.warmup import write_warmup
 
-MODEL_CARD = "model_card.json"
 LABELS = "labels.txt"
 
 # How `written_aside` names what a killed export leaves of a version.
@@ -26,14 +24,15 @@ def export_savedmodel(servable, directory, card=None):
     a server that watches `directory` never loads half a model. What a killed export left behind is
     removed by the next one. The SavedModel needs TensorFlow alone to run, neither tfface nor Keras.
 
-    Beside the model lie its `model_card.json` and, where its outputs have labels, `labels.txt`.
+    Beside the model lie its `model_card.json`, where its outputs have labels `labels.txt`, and the
+    server's warm-up requests.
 
     Args:
         servable: Servable, as `signatures/` makes it of a system's network.
         directory: Folder of the system's versions, such as `savedmodels/restoration`; made if it is
             not there.
-        card: What else a user of the model should know (data set, figures ...), JSON-ready; it
-            joins the servable's facts, its signatures and the versions on the model's card.
+        card: What else a user of the model should know (data set, figures ...), as
+            `card.card_text` takes it.
 
     Returns:
         Path of the new version's folder. Its number is one above the highest that is there.
@@ -43,7 +42,7 @@ def export_savedmodel(servable, directory, card=None):
         OSError: If `directory` cannot be written to; nothing is left behind.
     """
     directory = Path(directory)
-    text = _card_text(servable, card)
+    text = card_text(servable, card)
     with alone_in(directory):  # the number is free, and what lies unfinished is nobody's
         for stale in directory.glob(".*"):
             if _UNFINISHED.fullmatch(stale.name):
@@ -52,6 +51,7 @@ def export_savedmodel(servable, directory, card=None):
         with written_aside(version) as unfinished:
             try:
                 _write_signatures(servable, unfinished)
+                write_warmup(servable, unfinished)
             except tf.errors.OpError as error:
                 # TensorFlow has errors of its own for a full or read-only folder.
                 reason = (error.message or "").splitlines() or [type(error).__name__]
@@ -111,27 +111,3 @@ def _write_signatures(servable, folder):
     for name, endpoint in servable.endpoints.items():
         archive.add_endpoint(name, endpoint.function, input_signature=list(endpoint.specs))
     archive.write_out(folder, verbose=False)
-
-
-def _card_text(servable, card):
-    facts = {
-        **servable.all_facts(),
-        "parameters": servable.model.count_params(),
-        "signatures": {
-            name: {"inputs": endpoint.inputs, "outputs": endpoint.outputs}
-            for name, endpoint in servable.endpoints.items()
-        },
-        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "versions": {"tensorflow": tf.__version__, "keras": keras.__version__, **_own_version()},
-    }
-    try:
-        return json.dumps({**(card or {}), **facts}, indent=2) + "\n"
-    except TypeError as error:
-        raise ValueError(f"`card` must be JSON-ready. Received: {card!r}.") from error
-
-
-def _own_version():
-    try:
-        return {"tfface": importlib.metadata.version("tfface")}
-    except importlib.metadata.PackageNotFoundError:  # runs from a checkout that is not installed
-        return {}

@@ -1,7 +1,7 @@
 """What one exported model offers, whatever the system: the one thing that every export takes.
 
 `signatures/<system>.py` makes a `Servable` of a system's network; `savedmodel.py` and `litert.py`
-write any of them. What systems share on the way from a picture's file to a network is here too.
+write any of them.
 """
 
 import dataclasses
@@ -60,6 +60,9 @@ class Servable:
             on the SavedModel's card and in the LiteRT file's description.
         labels: What each number of an output's last axis stands for, in their order; empty where
             outputs are pictures. Both exports write them as a text file too, one a line.
+        about: What the model does, a sentence.
+        limits: What it cannot do or must not be used for, a sentence each; `card.py` adds what
+            holds for every system.
     """
 
     system: str
@@ -68,6 +71,8 @@ class Servable:
     lite: LiteSignature
     facts: dict
     labels: tuple[str, ...] = ()
+    about: str = ""
+    limits: tuple[str, ...] = ()
 
     def all_facts(self):
         """What every description of this model says: system, facts, and labels if it has any."""
@@ -82,68 +87,3 @@ class Servable:
 def in_float32(model):
     """The model as it is exported: a network trained in mixed precision computes in float32."""
     return model.in_float32() if isinstance(model, Network) else model
-
-
-def decode_faces(image_bytes, size):
-    """Pictures' files as the faces that a network takes.
-
-    Args:
-        image_bytes: (B,) strings, each a JPEG or PNG file of one aligned face of any size.
-        size: Side that the network takes, in pixels.
-
-    Returns:
-        (B, size, size, 3) float32 in [0, 1], as `resize_faces` makes them.
-    """
-
-    def decode(encoded):
-        image = tf.io.decode_image(encoded, channels=3, expand_animations=False)
-        return resize_faces(tf.image.convert_image_dtype(image, tf.float32), size)
-
-    spec = tf.TensorSpec((size, size, 3), tf.float32)
-    return tf.map_fn(decode, image_bytes, fn_output_signature=spec)
-
-
-def encode_faces(faces):
-    """Faces as pictures' files.
-
-    Args:
-        faces: (B, height, width, 3) float32 in [0, 1].
-
-    Returns:
-        (B,) strings, PNG files.
-    """
-
-    def encode(image):
-        # Rounded to the nearest; `tf.image.convert_image_dtype` rounds down.
-        levels = tf.round(tf.clip_by_value(image, 0.0, 1.0) * 255.0)
-        return tf.io.encode_png(tf.cast(levels, tf.uint8))
-
-    return tf.map_fn(encode, faces, fn_output_signature=tf.TensorSpec((), tf.string))
-
-
-def resize_faces(faces, size):
-    """Faces brought to the side that a network takes, as in training: bicubic, anti-aliased.
-
-    Args:
-        faces: (..., height, width, 3) floats in [0, 1].
-        size: Side in pixels.
-
-    Returns:
-        (..., size, size, 3) float32 in [0, 1].
-    """
-    resized = tf.image.resize(faces, (size, size), method="bicubic", antialias=True)
-    return tf.clip_by_value(resized, 0.0, 1.0)
-
-
-def middle(faces, size):
-    """The middle of faces, which is what some networks see of them.
-
-    Args:
-        faces: (B, aligned_size, aligned_size, 3).
-        size: Side in pixels, at most `aligned_size`.
-
-    Returns:
-        (B, size, size, 3).
-    """
-    edge = (faces.shape[1] - size) // 2
-    return faces[:, edge : edge + size, edge : edge + size]

@@ -61,7 +61,7 @@ def test_card_and_labels_say_what_the_model_is(exported, magnifier):
     assert card["parameters"] == magnifier.count_params()
     signatures = card["signatures"]
     assert set(signatures["magnify"]["outputs"]) == OUTPUTS
-    assert set(signatures["serving_default"]["outputs"]) == OUTPUTS | {"magnified_bytes"}
+    assert set(signatures["serving_default"]["outputs"]) == OUTPUTS | {"magnified_bytes", "error"}
 
 
 def test_files_in_files_out_without_tfface_or_keras(
@@ -75,6 +75,7 @@ import numpy as np, tensorflow as tf
 folder, answer, *files = sys.argv[1:]
 serve = tf.saved_model.load(folder).signatures["serving_default"]
 outputs = serve(image_bytes=tf.constant([open(file, "rb").read() for file in files]))
+assert (outputs.pop("error").numpy() == b"").all()
 decoded = [tf.io.decode_png(file).numpy() for file in outputs.pop("magnified_bytes").numpy()]
 arrays = {name: value.numpy() for name, value in outputs.items()}
 np.savez(answer, decoded=np.stack(decoded), **arrays)

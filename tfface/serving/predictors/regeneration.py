@@ -8,7 +8,7 @@ from tfface.data.detection import Face, create_detector
 from tfface.data.schema import FACE_SIZE
 from tfface.serving.faces import as_in_training, cut_faces
 from tfface.serving.loading import load_model
-from tfface.serving.servable import middle
+from tfface.serving.pictures import middle
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -10,7 +10,7 @@ from tfface.data.detection import Face, create_detector
 from tfface.facs.landmarks import anchors_from_five
 from tfface.serving.faces import as_floats, cut_faces, lay_back
 from tfface.serving.loading import load_model
-from tfface.serving.servable import resize_faces
+from tfface.serving.pictures import resize_faces
 
 
 @dataclasses.dataclass(frozen=True)

@@ -3,15 +3,8 @@
 import tensorflow as tf
 
 from tfface.magnification.networks import ExpressionMagnifier
-from tfface.serving.servable import (
-    Endpoint,
-    LiteSignature,
-    Servable,
-    decode_faces,
-    encode_faces,
-    in_float32,
-    middle,
-)
+from tfface.serving.pictures import ERROR, decode_faces, encode_faces, middle, with_error
+from tfface.serving.servable import Endpoint, LiteSignature, Servable, in_float32
 
 
 def magnification_servable(model):
@@ -46,8 +39,9 @@ def magnification_servable(model):
         }
 
     def serve(image_bytes):
-        answer = magnify(middle(decode_faces(image_bytes, aligned_size), size))
-        return {"magnified_bytes": encode_faces(answer["magnified"]), **answer}
+        faces, error = decode_faces(image_bytes, aligned_size)
+        answer = magnify(middle(faces, size))
+        return with_error({"magnified_bytes": encode_faces(answer["magnified"]), **answer}, error)
 
     outputs = {
         "magnified": f"float32 (B, {size}, {size}, 3)",
@@ -63,7 +57,7 @@ def magnification_servable(model):
                 serve,
                 (tf.TensorSpec((None,), tf.string, name="image_bytes"),),
                 {"image_bytes": "string (B,), JPEG or PNG files of aligned faces"},
-                {"magnified_bytes": "string (B,), PNG files", **outputs},
+                {"magnified_bytes": "string (B,), PNG files", **outputs, **ERROR},
             ),
             "magnify": Endpoint(
                 magnify,
@@ -80,4 +74,6 @@ def magnification_servable(model):
         ),
         facts={"size": size, "aligned_size": aligned_size, "value_range": [0.0, 1.0]},
         labels=model.classes,
+        about="Turns a weak expression into its peak, and reads the class off both faces.",
+        limits=("The magnified face is what the model expects, not what somebody feels.",),
     )

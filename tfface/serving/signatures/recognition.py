@@ -4,7 +4,8 @@ import tensorflow as tf
 
 from tfface.facs.action_units import ACTION_UNITS, validate_action_units
 from tfface.recognition.networks import ActionUnitRecognizer
-from tfface.serving.servable import Endpoint, LiteSignature, Servable, decode_faces, in_float32
+from tfface.serving.pictures import ERROR, decode_faces, with_error
+from tfface.serving.servable import Endpoint, LiteSignature, Servable, in_float32
 
 THRESHOLD = 0.5
 """Probability from which on an action unit counts as present, as in the paper's tables."""
@@ -41,7 +42,8 @@ def recognition_servable(model):
         return {"probabilities": probabilities, "present": probabilities >= THRESHOLD}
 
     def serve(image_bytes):
-        return recognize(decode_faces(image_bytes, size))
+        faces, error = decode_faces(image_bytes, size)
+        return with_error(recognize(faces), error)
 
     outputs = {
         "probabilities": f"float32 (B, {len(action_units)}), in [0, 1], in the labels' order",
@@ -55,7 +57,7 @@ def recognition_servable(model):
                 serve,
                 (tf.TensorSpec((None,), tf.string, name="image_bytes"),),
                 {"image_bytes": "string (B,), JPEG or PNG files of aligned faces"},
-                outputs,
+                {**outputs, **ERROR},
             ),
             "recognize": Endpoint(
                 recognize,
@@ -76,4 +78,9 @@ def recognition_servable(model):
             "value_range": [0.0, 1.0],
         },
         labels=tuple(f"AU{number:02d} {ACTION_UNITS[number].name}" for number in action_units),
+        about=f"Tells which of {len(action_units)} action units an aligned face shows.",
+        limits=(
+            "An action unit is a movement of the face, not a feeling or an intention.",
+            "The probabilities are not calibrated.",
+        ),
     )

@@ -4,15 +4,8 @@ import tensorflow as tf
 
 from tfface.data.augmentation import to_gray
 from tfface.regeneration.networks import ExpressionRegenerator
-from tfface.serving.servable import (
-    Endpoint,
-    LiteSignature,
-    Servable,
-    decode_faces,
-    encode_faces,
-    in_float32,
-    middle,
-)
+from tfface.serving.pictures import ERROR, decode_faces, encode_faces, middle, with_error
+from tfface.serving.servable import Endpoint, LiteSignature, Servable, in_float32
 
 
 def regeneration_servable(model):
@@ -52,9 +45,11 @@ def regeneration_servable(model):
         }
 
     def serve(image_bytes):
-        answer = regenerate(middle(decode_faces(image_bytes, aligned_size), size))
+        faces, error = decode_faces(image_bytes, aligned_size)
+        answer = regenerate(middle(faces, size))
         files = encode_faces(tf.reshape(answer["regenerated"], (-1, size, size, 3)))
-        return {"regenerated_bytes": tf.reshape(files, (-1, count)), **answer}
+        files = tf.reshape(files, (-1, count))
+        return with_error({"regenerated_bytes": files, **answer}, error)
 
     outputs = {
         "regenerated": f"float32 (B, {count}, {size}, {size}, 3), in the labels' order",
@@ -70,7 +65,7 @@ def regeneration_servable(model):
                 serve,
                 (tf.TensorSpec((None,), tf.string, name="image_bytes"),),
                 {"image_bytes": "string (B,), JPEG or PNG files of aligned faces"},
-                {"regenerated_bytes": f"string (B, {count}), PNG files", **outputs},
+                {"regenerated_bytes": f"string (B, {count}), PNG files", **outputs, **ERROR},
             ),
             "regenerate": Endpoint(
                 regenerate,
@@ -87,4 +82,6 @@ def regeneration_servable(model):
         ),
         facts={"size": size, "aligned_size": aligned_size, "value_range": [0.0, 1.0]},
         labels=model.classes,
+        about="Draws a face with each expression, and classifies it by the nearest of them.",
+        limits=("The drawn faces are invented: nobody looked so.",),
     )

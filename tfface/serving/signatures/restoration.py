@@ -10,14 +10,8 @@ import dataclasses
 import keras
 import tensorflow as tf
 
-from tfface.serving.servable import (
-    Endpoint,
-    LiteSignature,
-    Servable,
-    decode_faces,
-    encode_faces,
-    in_float32,
-)
+from tfface.serving.pictures import ERROR, decode_faces, encode_faces, with_error
+from tfface.serving.servable import Endpoint, LiteSignature, Servable, in_float32
 
 
 def restoration_servable(model):
@@ -48,7 +42,7 @@ def restoration_servable(model):
                 restore_bytes_function(model),
                 (tf.TensorSpec((None,), tf.string, name="image_bytes"),),
                 {"image_bytes": "string (B,), JPEG or PNG files of aligned faces"},
-                {"restored_bytes": "string (B,), PNG files", **restored},
+                {"restored_bytes": "string (B,), PNG files", **restored, **ERROR},
             ),
             "restore": Endpoint(
                 restore,
@@ -62,6 +56,8 @@ def restoration_servable(model):
         },
         lite=LiteSignature("restore", restore, restore_specs(shape, batch=1)),
         facts={**dataclasses.asdict(shape), "value_range": [0.0, 1.0]},
+        about=f"Restores a face of {low_size}x{low_size} pixels at {size}x{size}.",
+        limits=("What is restored is likely, not what was there: it proves nothing of anybody.",),
     )
 
 
@@ -153,15 +149,15 @@ def restore_bytes_function(model):
 
     Returns:
         Function of `image_bytes`, (B,) strings, each a JPEG or PNG file of one aligned face of any
-        size, to `{"restored": (B, H, H, 3) in [0, 1], "restored_bytes": (B,) strings, PNG files}`.
-        Nothing is hidden.
+        size, to `{"restored": (B, H, H, 3) in [0, 1], "restored_bytes": (B,) strings, PNG files,
+        "error": (B,) strings}`. Nothing is hidden.
     """
     low_size = restoration_shape(model).low_size
     restore = restore_function(model)
 
     def serve(image_bytes):
-        low = decode_faces(image_bytes, low_size)
+        low, error = decode_faces(image_bytes, low_size)
         restored = restore(low, tf.zeros_like(low[..., :1]))["restored"]
-        return {"restored": restored, "restored_bytes": encode_faces(restored)}
+        return with_error({"restored": restored, "restored_bytes": encode_faces(restored)}, error)
 
     return serve

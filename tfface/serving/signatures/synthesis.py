@@ -4,14 +4,8 @@ import tensorflow as tf
 
 from tfface.facs.action_units import ACTION_UNITS
 from tfface.facs.landmarks import N_POINTS
-from tfface.serving.servable import (
-    Endpoint,
-    LiteSignature,
-    Servable,
-    decode_faces,
-    encode_faces,
-    in_float32,
-)
+from tfface.serving.pictures import ERROR, decode_faces, encode_faces, with_error
+from tfface.serving.servable import Endpoint, LiteSignature, Servable, in_float32
 from tfface.synthesis.networks import LACGenerator
 
 
@@ -44,8 +38,9 @@ def synthesis_servable(model):
         return edit_at(image, values, unknown)
 
     def serve(image_bytes, values):
-        answer = edit(decode_faces(image_bytes, size), values)
-        return {"edited_bytes": encode_faces(answer["edited"]), **answer}
+        faces, error = decode_faces(image_bytes, size)
+        answer = edit(faces, values)
+        return with_error({"edited_bytes": encode_faces(answer["edited"]), **answer}, error)
 
     def specs(batch):
         return {
@@ -71,7 +66,7 @@ def synthesis_servable(model):
                 serve,
                 (file_spec, named["values"]),
                 {**files, "values": inputs["values"]},
-                {"edited_bytes": "string (B,), PNG files", **outputs},
+                {"edited_bytes": "string (B,), PNG files", **outputs, **ERROR},
             ),
             "edit": Endpoint(
                 edit,
@@ -84,4 +79,6 @@ def synthesis_servable(model):
         lite=LiteSignature("edit_at", edit_at, tuple(specs(1).values())),
         facts={"action_units": list(model.action_units), "size": size, "value_range": [0.0, 1.0]},
         labels=tuple(f"AU{n:02d} {ACTION_UNITS[n].name}" for n in model.action_units),
+        about=f"Switches {count} action units of a face on or off and leaves the rest as it is.",
+        limits=("The edited faces are invented: nobody looked so.",),
     )
