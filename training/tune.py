@@ -164,16 +164,22 @@ def _refuse(folder):
     )
 
 
+def search_parser(system):
+    """The parser of a search's keys and of the system's own; None for those of a search alone."""
+    parser = make_parser(__doc__, {"": SearchConfig})
+    groups = importlib.import_module(system).GROUPS if system else {}
+    for prefix, group in groups.items():
+        add_keys(parser, prefix, group)
+    return parser
+
+
 def main(argv):
     """Reads the command line of the system that it names, and searches."""
     finder = ArgumentParser(add_help=False, allow_abbrev=False)
     finder.add_argument("--system", nargs="?")
     name = finder.parse_known_args(argv)[0].system
-    parser = make_parser(__doc__, {"": SearchConfig})
-    if name in SYSTEMS:
-        for prefix, group in importlib.import_module(name).GROUPS.items():
-            add_keys(parser, prefix, group)
-    elif not {"-h", "--help"} & set(argv):
+    parser = search_parser(name if name in SYSTEMS else None)
+    if name not in SYSTEMS and not {"-h", "--help"} & set(argv):
         parser.error(f"--system must be one of {', '.join(SYSTEMS)}. Received: {name}")
     config = read_config(parser, argv)
     search = Namespace(**{field.name: config.pop(field.name) for field in fields(SearchConfig)})

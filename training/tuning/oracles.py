@@ -5,6 +5,7 @@ table. Its files are whole or not there, and a trial that a kill cut off is give
 """
 
 import json
+import math
 from pathlib import Path
 
 import keras_tuner
@@ -58,6 +59,10 @@ class _Lasting:
         self._retry_queue = cut_off[::-1]  # its last is given out first
 
 
+def _are_close(values, others):
+    return all(math.isclose(value, others[name], rel_tol=0.02) for name, value in values.items())
+
+
 def _write(path, stateful):
     with written_aside(path) as aside:
         aside.write_text(json.dumps(stateful.get_state()))
@@ -68,7 +73,19 @@ class _Random(_Lasting, oracles.RandomSearchOracle):
 
 
 class _Bayesian(_Lasting, oracles.BayesianOptimizationOracle):
-    pass
+    """Draws at random where it would try again what it knows.
+
+    A Gaussian process that is sure of the best place goes on proposing it, from which nothing more
+    is learned.
+    """
+
+    def populate_space(self, trial_id):
+        answer = super().populate_space(trial_id)
+        values = answer.get("values")
+        known = (trial.hyperparameters.values for trial in self.trials.values())
+        if values and any(_are_close(values, other) for other in known):
+            answer["values"] = self._random_values()
+        return answer
 
 
 class _Hyperband(_Lasting, oracles.HyperbandOracle):
