@@ -1,9 +1,7 @@
 """What a search varies, who proposes weights, and where several processes meet."""
 
-import json
 import os
 import socket
-from types import SimpleNamespace
 
 import keras_tuner
 import magnification
@@ -71,20 +69,6 @@ def test_a_range_ends_where_the_model_does(parser_of):
     config = read_config(parser_of(recognition), ["--out", "x", "--loss.adversarial_weight=0.2"])
     (alpha,) = ranges_of("recognition", config, None, 30.0).values()
     assert (alpha.low, alpha.high) == pytest.approx((0.2 / 30, 0.99))
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("system", ["magnification", "restoration"])
-def test_the_figure_of_a_system_stands_in_its_summary(
-    system, finished_magnification, finished, parser_of
-):
-    """Those of the others: here, and in the tests of their scripts."""
-    folder = {"magnification": finished_magnification, "restoration": finished}[system][0]
-    summary = json.loads((folder / "summary.json").read_text())
-    config = SimpleNamespace(get={"variant": summary["variant"]}.get)
-    value = SYSTEMS[system].value(folder / "summary.json", config)
-    figure = {"magnification": "accuracy", "restoration": "f1"}[system]
-    assert value == summary["metrics"][figure][summary["variant"]] and 0 <= value <= 1
 
 
 SPACE = {"a": Range("lambda", 0.1, 0.001, 10.0)}

@@ -1,7 +1,6 @@
 """What a search varies and what it judges by: each system's loss weights and its figure."""
 
 import functools
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -44,11 +43,10 @@ class System:
     direction: str
     single: Mapping = field(default_factory=dict)
 
-    def value(self, summary_path, config):
-        """The figure that a finished run wrote down, or None where it has no value."""
-        path = [key.format(variant=config.get("variant")) for key in self.path]
-        metrics = json.loads(summary_path.read_text())["metrics"]
-        return functools.reduce(lambda values, key: values[key], path, metrics)
+    def value(self, summary, variant=None):
+        """The figure in the content of a run's `summary.json`, or None where it has no value."""
+        path = [key.format(variant=variant) for key in self.path]
+        return functools.reduce(lambda values, key: values[key], path, summary["metrics"])
 
 
 def _with(player):

@@ -1,5 +1,6 @@
 """One trial after the other: each a whole run of the system's training script."""
 
+import json
 import shutil
 import time
 from pathlib import Path
@@ -67,12 +68,13 @@ class TrialRunner:
                 _inherit(folder.parent / values[PAST], folder)
             try:
                 self.train(config)
-                value = self.system.value(folder / "summary.json", config)
+                summary = json.loads((folder / "summary.json").read_text())
             except RunError as error:
                 print(f"trial {trial.trial_id}: failed: {error}", flush=True)
                 return None
             finally:
                 keras.backend.clear_session()  # the next trial's networks take the place of these
+        value = self.system.value(summary, config.get("variant"))
         print(f"trial {trial.trial_id}: {self.system.figure} {value}", flush=True)
         return value
 
