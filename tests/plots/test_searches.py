@@ -17,6 +17,11 @@ def test_a_dot_a_trial_in_a_panel_a_value(tmp_path, figures):
     search_panels(VALUES, [0.5, 0.7, NAN, 0.6], path, own=0, best=1, y_label="F1")
     first, second = figures[0].axes
     assert (first.get_xscale(), first.get_xlabel(), first.get_ylabel()) == ("log", "alpha", "F1")
+    names = [text.get_text() for text in first.get_xticklabels()]
+    assert [name for name in names if 0.001 <= float(name) <= 1] == ["0.001", "0.01", "0.1", "1"]
+    assert "2" in [text.get_text() for text in second.get_xticklabels()]  # not a decade alone
+    low, high = first.get_xlim()
+    assert low < 0.001 and high > 1
     drawn = dots(first)
     assert drawn["trial"] == [[0.01, 0.5], [0.1, 0.7], [1.0, 0.6]]
     assert (drawn["own values"], drawn["best"]) == ([[0.01, 0.5]], [[0.1, 0.7]])

@@ -3,7 +3,7 @@
 import math
 
 import numpy as np
-from matplotlib.ticker import NullFormatter
+from matplotlib.ticker import LogLocator, NullLocator
 
 from tfface.plots import canvas
 
@@ -48,8 +48,7 @@ def search_panels(values, figure, path, own, best, y_label, title=None, short=No
         axes.set_visible(False)
     for axes, (name, x) in zip(panels.flat, values.items(), strict=False):
         _dots(axes, x, figure, short, own, best)
-        axes.set_xscale("log")
-        axes.xaxis.set_minor_formatter(NullFormatter())  # its numbers run into one another
+        _make_logarithmic(axes, x)
         axes.set_xlabel(name)
         canvas.plain_axes(axes)
     for axes in panels[:, 0]:
@@ -57,6 +56,17 @@ def search_panels(values, figure, path, own, best, y_label, title=None, short=No
     canvas.legend_below(drawing, *panels.flat[: len(values)])
     canvas.add_title(drawing, title)
     canvas.write(drawing, path)
+
+
+def _make_logarithmic(axes, x):
+    """A logarithmic axis that holds all of x, with plain numbers at few places."""
+    low, high = x.min() / 1.4, x.max() * 1.4
+    axes.set_xscale("log")
+    axes.set_xlim(low, high)
+    decades = math.log10(high / low)
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0,) if decades > 2 else (1.0, 2.0, 5.0)))
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axes.xaxis.set_minor_locator(NullLocator())
 
 
 def _dots(axes, x, figure, short, own, best):

@@ -59,7 +59,8 @@ class Results:
 
     def _found(self, trial):
         values, folder = trial.hyperparameters.values, self.folder / TRIALS / trial.trial_id
-        done = trial.status == TrialStatus.COMPLETED
+        # A chief looks while its server may be at the end of a trial, whose score comes last.
+        done = trial.status == TrialStatus.COMPLETED and trial.score is not None
         summary = json.loads((folder / "summary.json").read_text()) if done else {}
         return Found(
             trial.trial_id,
