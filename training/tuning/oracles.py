@@ -6,12 +6,14 @@ table. Its files are whole or not there, and a trial that a kill cut off is give
 
 import json
 import math
+import warnings
 from pathlib import Path
 
 import keras_tuner
 from configuration import UsageError
 from keras_tuner import oracles
 from keras_tuner.engine.trial import TrialStatus
+from sklearn.exceptions import ConvergenceWarning
 
 from tfface.atomic import written_aside
 
@@ -80,7 +82,10 @@ class _Bayesian(_Lasting, oracles.BayesianOptimizationOracle):
     """
 
     def populate_space(self, trial_id):
-        answer = super().populate_space(trial_id)
+        with warnings.catch_warnings():
+            # Scikit-learn's opinion of the kernel that keras-tuner gave it is nobody's here to heed.
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            answer = super().populate_space(trial_id)
         values = answer.get("values")
         known = (trial.hyperparameters.values for trial in self.trials.values())
         if values and any(_are_close(values, other) for other in known):
