@@ -37,7 +37,7 @@ def test_a_killed_search_goes_on_in_the_trial_that_was_cut_off(
     assert not (folder / "trials/1/summary.json").exists()
 
     process = start(*again)
-    said, complaints = process.communicate(timeout=300)
+    said, complaints = process.communicate(timeout=600)
     assert process.returncode == 0, complaints
     lines = said.splitlines()
     trials = [line for line in lines if line.startswith("trial ")]
@@ -71,7 +71,7 @@ def test_a_chief_and_two_workers_share_the_trials(start, free_port, tiny_recogni
         processes["worker-1, again"] = started("worker-1")
         said = {}
         for name, process in processes.items():
-            said[name], complaints = process.communicate(timeout=300)
+            said[name], complaints = process.communicate(timeout=600)
             assert process.returncode == 0, (name, complaints)
     finally:
         for process in processes.values():

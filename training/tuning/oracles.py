@@ -83,7 +83,7 @@ class _Bayesian(_Lasting, oracles.BayesianOptimizationOracle):
 
     def populate_space(self, trial_id):
         with warnings.catch_warnings():
-            # Scikit-learn's opinion of the kernel that keras-tuner gave it is nobody's here to heed.
+            # Of the kernel, which keras-tuner chose: nobody here could heed it.
             warnings.simplefilter("ignore", ConvergenceWarning)
             answer = super().populate_space(trial_id)
         values = answer.get("values")
