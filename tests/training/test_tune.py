@@ -20,6 +20,7 @@ from tfface.data.folds import make_fold
 from tfface.data.pipeline import open_source
 
 FIGURE = SYSTEMS["recognition"].figure
+PROTOCOL = "shares:0.75-0-0.25"
 PARSER = functools.cache(tune.search_parser)  # it takes a second to make
 
 
@@ -137,7 +138,7 @@ def test_the_applied_config_is_the_users_with_the_best_weights(
     assert alpha == pytest.approx(float(best["adversarial_weight"]), rel=1e-5)
     mine.loss.adversarial_weight = alpha
     assert found == mine
-    assert found.data.protocol == "shares:0.75-0-0.25"
+    assert found.data.protocol == PROTOCOL
     assert f"trial {best['trial']} in {tmp_path / 'search'}" in applied.read_text()
 
 
@@ -177,19 +178,23 @@ def real(tiny_recognition, tmp_path_factory):
 @pytest.mark.slow
 def test_a_trial_is_a_run_that_never_saw_who_tests(real, faces):
     source = open_source("image_folder/tiny", faces)
-    tested = source.people_of(make_fold(source, "shares:0.75-0-0.25", 0).test)
+    whole, fold = (make_fold(source, protocol, 0) for protocol in (PROTOCOL, f"tuning:{PROTOCOL}"))
+    trainers, validators, testers = (
+        {name for _, name in source.people_of(splits)}
+        for splits in (fold.train, fold.test, whole.test)
+    )
+    assert (len(trainers), len(validators), len(testers)) == (2, 1, 1)
+    assert len(trainers | validators | testers) == 4
     for row in table(real / "trials.csv"):
         folder = real / "trials" / row["trial"]
         summary = json.loads((folder / "summary.json").read_text())
-        assert summary["fold"] == {"protocol": "tuning:shares:0.75-0-0.25", "index": 0}
+        assert summary["fold"] == {"protocol": f"tuning:{PROTOCOL}", "index": 0}
         assert summary["exported"] is None
         assert float(row[FIGURE]) == pytest.approx(
             summary["metrics"]["f1"]["ours"]["mean"], rel=1e-5
         )
         trained = {face["subject"] for face in table(folder / "training_faces.csv")}
-        fold = make_fold(source, "tuning:shares:0.75-0-0.25", 0)
-        assert trained == source.people_of(fold.train)
-        assert len(trained) == 2 and not trained & (tested | source.people_of(fold.test))
+        assert trained == trainers
         assert (summary["training_faces"], summary["test_faces"]) == (
             {"labeled": 6, "unlabeled": 6},
             6,
