@@ -65,7 +65,8 @@ class DataConfig:
     """The data set as its owner delivers it, if it has yet to be prepared."""
     protocol: str = "shares:0.7-0-0.3"
     """How subjects are dealt into training, validation and test: bp4d_3fold, bp4d_development,
-    disfa_3fold, kfold:K, shares:A-B-C, or own for a set that comes dealt."""
+    disfa_3fold, kfold:K, shares:A-B-C, or own for a set that comes dealt; tuning:PROTOCOL tests on
+    some of PROTOCOL's training people instead."""
     fold: NonNegativeInt = 0
     """Which fold of the protocol is the test."""
     cache: bool = True
@@ -135,17 +136,22 @@ def make_parser(description, groups):
     parser = Parser(description=description)
     parser.add_argument("--config", action="config", help="YAML file; flags after it win over it.")
     for prefix, group in groups.items():
-        cls, given = group if isinstance(group, tuple) else (group, ())
-        skip = {*given, "dtype", "kwargs"} & set(inspect.signature(cls).parameters)
-        parser.add_class_arguments(cls, prefix or None, as_group=bool(prefix), skip=skip)
-        hints = typing.get_type_hints(cls.__init__)
-        parser.never_null |= {
-            f"{prefix}.{name}".lstrip(".")
-            for name, hint in hints.items()
-            if type(None) not in (hint, *typing.get_args(hint))
-        }
-        parser.key_groups += [prefix] if prefix else []
+        add_keys(parser, prefix, group)
     return parser
+
+
+def add_keys(parser, prefix, group):
+    """Adds one of `make_parser`'s groups to a parser."""
+    cls, given = group if isinstance(group, tuple) else (group, ())
+    skip = {*given, "dtype", "kwargs"} & set(inspect.signature(cls).parameters)
+    parser.add_class_arguments(cls, prefix or None, as_group=bool(prefix), skip=skip)
+    hints = typing.get_type_hints(cls.__init__)
+    parser.never_null |= {
+        f"{prefix}.{name}".lstrip(".")
+        for name, hint in hints.items()
+        if type(None) not in (hint, *typing.get_args(hint))
+    }
+    parser.key_groups += [prefix] if prefix else []
 
 
 def read_config(parser, argv=None):

@@ -78,7 +78,7 @@ class Run:
             raise UsageError(
                 f"{self.folder} holds a run of {before['system']}, not of {self.system}"
             )
-        old, new = _flatten(before), _flatten(self._own_config())
+        old, new = flatten(before), flatten(self._own_config())
         for key in sorted((old.keys() | new.keys()) - EXTENDABLE):
             if old.get(key) != new.get(key) and not _moved_along(key, old, new):
                 raise UsageError(
@@ -341,11 +341,12 @@ def read_run_config(folder):
     return values
 
 
-def _flatten(values, prefix=""):
+def flatten(values, prefix=""):
+    """A nested config as one dict, by keys with dots."""
     flat = {}
     for key, value in values.items():
         if isinstance(value, dict):
-            flat |= _flatten(value, f"{prefix}{key}.")
+            flat |= flatten(value, f"{prefix}{key}.")
         else:
             flat[prefix + key] = value
     return flat

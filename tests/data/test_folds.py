@@ -211,6 +211,36 @@ def test_every_fold_covers_the_set(protocol):
         assert sorted(fold.train + fold.validation + fold.test) == sorted(source.subjects)
 
 
+@pytest.mark.parametrize(
+    ("protocol", "trained", "tested"),
+    [("kfold:4", 7, 2), ("shares:0.7-0-0.3", 6, 2), ("shares:0.5-0.2-0.3", 5, 2)],
+)
+def test_settings_are_chosen_without_a_look_at_who_tests(protocol, trained, tested):
+    """Of 12 people: a quarter of those who train, or those who validate."""
+    source = one_split_a_subject(f"S{i:02}" for i in range(12))
+    for index in range(4):
+        whole = folds.make_fold(source, protocol, index)
+        fold = folds.make_fold(source, f"tuning:{protocol}", index)
+        assert fold.validation == ()
+        assert not set(fold.train + fold.test) & set(whole.test)
+        if whole.validation:
+            assert (fold.train, fold.test) == (whole.train, whole.validation)
+        else:
+            assert sorted(fold.train + fold.test) == sorted(whole.train)
+        assert (len(fold.train), len(fold.test)) in {(trained, tested), (trained + 1, tested)}
+        assert fold == folds.make_fold(source, f"tuning:{protocol}", index)  # drawn alike again
+
+
+def test_settings_of_a_set_that_comes_dealt():
+    dealt = {"train": (), "validation": (), "test": ()}
+    fold = folds.make_fold(source_of(dealt), "tuning:own", 0)
+    assert fold == Fold(("train",), (), ("validation",))
+    with pytest.raises(ValueError, match="'tuning:own' needs the subjects of every split"):
+        folds.make_fold(source_of({"train": (), "test": ()}), "tuning:own", 0)
+    with pytest.raises(ValueError, match="must each be worth a group; there are 1"):
+        folds.make_fold(source_of({"train": ("a",), "test": ("b",)}), "tuning:own", 0)
+
+
 def test_draws_of_shares_differ():
     source = one_split_a_subject(f"S{i}" for i in range(9))
     draws = {folds.make_fold(source, "shares:0.7-0-0.3", index).test for index in range(5)}
@@ -227,7 +257,11 @@ def test_own_splits():
 
 
 @pytest.mark.parametrize(
-    "protocol", ["", "loso", "kfold", "kfold:", "kfold:x", "kfold:-2", "bp4d_3fold:1", "shares:a-b"]
+    "protocol",
+    [
+        *("", "loso", "kfold", "kfold:", "kfold:x", "kfold:-2", "bp4d_3fold:1", "shares:a-b"),
+        *("tuning", "tuning:", "tuning:loso"),
+    ],
 )
 def test_unknown_protocols(protocol):
     with pytest.raises(ValueError, match="`protocol` must be 'bp4d_3fold'"):
@@ -250,6 +284,7 @@ def test_no_such_fold(protocol, index):
         ("kfold:2", 2),
         ("kfold:10", 10),
         ("own", 1),
+        ("tuning:kfold:10", 10),
     ],
 )
 def test_how_many_folds_a_protocol_has(protocol, count):

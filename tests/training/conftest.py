@@ -3,6 +3,7 @@ import functools
 import itertools
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -299,6 +300,14 @@ def start():
         )
 
     return started
+
+
+@pytest.fixture
+def free_port():
+    """A port of this machine that nobody listens at."""
+    with socket.socket() as finder:
+        finder.bind(("127.0.0.1", 0))
+        return finder.getsockname()[1]
 
 
 @pytest.fixture(scope="session")

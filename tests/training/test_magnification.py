@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from run import load_network
+from tuning.space import SYSTEMS
 
 from tfface.data.folds import make_fold
 from tfface.data.pipeline import open_source
@@ -147,6 +148,7 @@ def test_the_summary_of_a_run(finished_magnification, posed):
     for name, logits in (("accuracy", "logits_after"), ("accuracy_weak", "logits_before")):
         share = np.mean(found[logits].argmax(axis=1) == labels)
         assert metrics[name] == {"2v2": pytest.approx(share)}
+    assert SYSTEMS["magnification"].value(summary, "2v2") == metrics["accuracy"]["2v2"]
     for name, faces in (("psnr", found["magnified"]), ("psnr_weak", weak)):
         errors = np.mean((faces - peak) ** 2.0, axis=(1, 2, 3))
         expected = np.mean(-10 * np.log10(errors))

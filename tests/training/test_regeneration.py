@@ -14,6 +14,7 @@ import regeneration
 import tensorflow as tf
 from configuration import read_config
 from process import attempt
+from tuning.space import SYSTEMS
 
 from tfface.data.folds import make_fold
 from tfface.data.pipeline import open_source
@@ -116,6 +117,7 @@ def test_the_summary_of_a_run(finished, posed):
     assert network.classes == tuple(CLASSES) and network.aligned_size == 22
     found = {name: np.array(value) for name, value in network(faces, training=False).items()}
     metrics = summary["metrics"]
+    assert SYSTEMS["regeneration"].value(summary, "fer_net") == metrics["accuracy"]["ia_gen"]
     answers = {
         "cnn": found["logits"].argmax(axis=1),
         "ia_gen": found["distances"].argmin(axis=1),

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from tuning.space import SYSTEMS
 
 pytestmark = pytest.mark.slow
 
@@ -94,6 +95,7 @@ def test_the_summary_of_a_run(finished):
     assert summary["versions"]["keras"] == keras.__version__
     assert summary["exported"] == str(models / "restoration" / "1")
     assert set(summary["metrics"]) == {"psnr", "ssim", "f1", "accuracy"}
+    assert SYSTEMS["restoration"].value(summary, "ours") == summary["metrics"]["f1"]["ours"]
     for figure, values in summary["metrics"].items():
         scored = {"bicubic", "bicubic_filled", "ours"}
         assert set(values) == scored | ({"ground_truth"} if figure in ("f1", "accuracy") else set())

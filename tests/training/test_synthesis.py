@@ -12,6 +12,7 @@ import pytest
 import synthesis
 import tensorflow as tf
 from process import attempt
+from tuning.space import SYSTEMS
 
 from tfface.data.folds import make_fold
 from tfface.data.pipeline import open_source
@@ -89,6 +90,7 @@ def test_the_summary_of_a_run(finished, faces):
     assert set(metrics) == named | {"unedited", "enrichment"}
     assert metrics["untouched_max_change"] == 0
     assert set(metrics["f1"]) == set(metrics["accuracy"]) == {"real", "synthesis", "gap"}
+    assert SYSTEMS["synthesis"].value(summary) == metrics["f1"]["gap"]
     assert list(metrics["per_au"]) == [str(number) for number in FEW_AUS]
     # The real faces' accuracy is the recognizer's own, computed here by hand.
     source = open_source("image_folder/few", faces)

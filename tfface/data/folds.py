@@ -10,6 +10,9 @@ A protocol is named by a string, so that a config can hold it:
 - `shares:0.6-0.2-0.2`: shares of the subjects for train, validation and test; fold i is the i-th
   random draw, for any i.
 - `own`: the set's own splits `train`, `validation` and `test`, one fold.
+- `tuning:PROTOCOL`: for choosing settings by, without a look at who tests. A fold trains on that of
+  PROTOCOL and tests its validation people; where it has none, a quarter of its training people,
+  drawn at random. PROTOCOL's test people have no part in it.
 
 The restoration paper's "parts 1 + 2 train, part 3 tests" is fold 2 of `bp4d_3fold`.
 
@@ -61,8 +64,11 @@ OWN_SPLITS = ("train", "validation", "test")
 
 _PROTOCOLS = (
     "'bp4d_3fold', 'bp4d_development', 'disfa_3fold', 'kfold:K', "
-    "'shares:TRAIN-VALIDATION-TEST' or 'own'"
+    "'shares:TRAIN-VALIDATION-TEST', 'own' or 'tuning:PROTOCOL'"
 )
+
+_TUNED_SHARES = (0.75, 0.0, 0.25)
+"""Of training people, who still train and who are tested while settings are chosen."""
 
 
 @dataclass(frozen=True)
@@ -240,6 +246,8 @@ def make_fold(source, protocol: str, index: int) -> Fold:
         return fold
     elif name == "shares":
         raise ValueError(f"`index` must be at least 0. Received: {index}.")
+    elif name == "tuning":
+        return _without_test(make_fold(source, argument, index), source.subjects, protocol, index)
     else:
         raise ValueError(f"`protocol` must be {_PROTOCOLS}. Received: {protocol!r}.")
     if not 0 <= index < len(folds):
@@ -264,6 +272,8 @@ def fold_count(protocol: str) -> int:
         return len(_PUBLISHED[protocol])
     if name == "kfold" and argument.isdecimal() and int(argument) >= 2:
         return int(argument)
+    if name == "tuning":
+        return fold_count(argument)
     if name == "shares":
         raise ValueError(
             "`protocol` must have a number of folds to run them all; shares are drawn without "
@@ -297,6 +307,19 @@ def _published(
         return tuple(sorted(split for split, names in subjects.items() if set(names) & set(part)))
 
     return [fold.map(splits_of) for fold in folds]
+
+
+def _without_test(
+    fold: Fold, subjects: Mapping[str, Sequence[str]], protocol: str, seed: int
+) -> Fold:
+    """The fold by which settings are chosen before anything of `fold` is tested."""
+    if fold.validation:
+        return Fold(fold.train, (), fold.validation)
+    split_of = _split_of_first_subject({split: subjects[split] for split in fold.train}, protocol)
+    drawn = shares(tuple(split_of), _TUNED_SHARES, seed)
+    dealt = drawn.map(lambda part: tuple(split_of[subject] for subject in part))
+    check_fold(dealt, subjects)
+    return dealt
 
 
 def _split_of_first_subject(subjects: Mapping[str, Sequence[str]], protocol: str) -> dict[str, str]:
