@@ -1,0 +1,212 @@
+"""What a run's network is in each format: its size, its time for a face, and what it still can.
+
+    python -m benchmarks.inference --formats RUN [RUN ...] [--faces 200]
+
+Every format answers the same test faces of the run's own fold, one at a time, and is scored in the
+measure of its system: PSNR of restored faces; F1 of action units; accuracy of the expression read
+off magnified faces, and by the nearest regenerated face; F1 of what the run's recognizer reads off
+edited faces, against what was asked for. LiteRT runs with two threads, TensorFlow as it likes; they
+take turns, so that a busy moment of the machine meets all alike.
+"""
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+from ai_edge_litert.interpreter import Interpreter
+
+from benchmarks.measure import table, take_turns
+from tfface.data.pairing import sequence_pairs
+from tfface.data.pipeline import chosen_records
+from tfface.data.targets import peak_faces
+from tfface.metrics import psnr
+from tfface.scores import Predictions, score
+from tfface.serving.calibration import evenly, lite_inputs, open_calibration, open_run_data
+from tfface.serving.litert import PRECISIONS, export_litert
+from tfface.serving.runs import read_run
+from tfface.serving.savedmodel import export_savedmodel
+from tfface.serving.systems import NETWORKS, load_network, load_servable
+from tfface.synthesis.examination import exchanged_labels
+
+THREADS = 2
+
+
+@dataclass(frozen=True)
+class Test:
+    """The test faces of a run.
+
+    Args:
+        inputs: A dict for each face: each input of the LiteRT signature by name, (1, ...).
+        measure: What a format's answers are scored in.
+        score: Function of the answers, a dict of arrays (faces, ...), to that figure.
+    """
+
+    inputs: list
+    measure: str
+    score: object
+
+
+def make_test(servable, config, folder, faces):
+    """Test faces of the run's fold, evenly spread over those that the system is tested on."""
+    system = servable.system
+    source, fold = open_run_data(config)
+    if system == "magnification":
+        chosen = config["pairs"]
+        pairs = sequence_pairs(source, fold.test, servable.labels, chosen["weak_frames"])
+    elif system == "regeneration":
+        pairs = peak_faces(source, fold.test, servable.labels, config["faces"]["frames"])
+    else:
+        rows = evenly(np.arange(source.count(fold.test)), faces)
+    if system in ("magnification", "regeneration"):
+        pairs = pairs.take(evenly(np.arange(len(pairs)), faces))
+        rows = pairs.weak
+    inputs = list(lite_inputs(servable, source, fold.test, rows, config))
+    if system == "restoration":
+        records = chosen_records(source, fold.test, rows, servable.facts["size"])
+        truth = [record["image"] / np.float32(255) for record in records.as_numpy_iterator()]
+        return Test(inputs, "PSNR (dB)", lambda a: _mean(psnr(np.stack(truth), a["restored"])))
+    if system == "magnification":
+        return Test(inputs, "accuracy", lambda a: _accuracy(a["probabilities_after"], pairs.label))
+    if system == "regeneration":
+        return Test(inputs, "accuracy", lambda a: _mean(a["class_id"] == pairs.label))
+
+    units, subjects = servable.facts["action_units"], source.values(fold.test, ["subject"])
+    subjects, labels = subjects["subject"], source.action_unit_labels(fold.test)
+    columns = [source.action_units.index(number) for number in units]
+    if system == "recognition":
+        truth = labels[rows][:, columns]
+        return Test(inputs, "F1", lambda a: _f1(units, truth, a["probabilities"], subjects[rows]))
+    wanted = exchanged_labels(labels, subjects, config["seed"])[rows][:, columns]
+    inputs = [{**each, "values": row[None]} for each, row in zip(inputs, wanted, strict=True)]
+    path = config["recognizer_training"]["path"] or folder / "recognizer.keras"
+    recognizer = load_network("recognition", path)
+    known = [recognizer.action_units.index(number) for number in units]
+
+    def read(answers):
+        logits = recognizer.predict(answers["edited"], batch_size=32, verbose=0)[:, known]
+        return _f1(units, wanted, keras.ops.convert_to_numpy(keras.ops.sigmoid(logits)), subjects)
+
+    return Test(inputs, "F1 of edited faces", read)
+
+
+def formats(servable, folder, aside):
+    """By name, every format: its size in bytes, and a function of inputs to answers.
+
+    LiteRT files are those of the run's folder, made anew where the network is younger.
+
+    Args:
+        servable: The Servable of the run's network.
+        folder: The run's folder.
+        aside: Folder for the SavedModel.
+    """
+    network, signature = folder / NETWORKS[servable.system], servable.lite
+    whole = tf.function(signature.function, input_signature=list(signature.specs))
+    found = {"Keras": (network.stat().st_size, _called_by_name(whole, signature))}
+    version = export_savedmodel(servable, aside)
+    size = sum(path.stat().st_size for path in version.rglob("*") if path.is_file())
+    loaded = tf.saved_model.load(version)
+    served = loaded.signatures[signature.name]
+    found["SavedModel"] = (size, lambda inputs, keep=loaded: _numbers(served, inputs))
+    for precision in PRECISIONS:
+        path = folder / "litert" / f"{servable.system}_{precision}.tflite"
+        if not path.exists() or path.stat().st_mtime < network.stat().st_mtime:
+            faces = open_calibration(servable, folder) if precision == "int8" else None
+            export_litert(servable, path, precision, faces)
+        interpreter = Interpreter(str(path), num_threads=THREADS)
+        runner = interpreter.get_signature_runner(signature.name)
+        # What a runner answers may lie in memory that its next call fills again.
+        found[f"LiteRT {precision}"] = (
+            path.stat().st_size,
+            lambda inputs, run=runner: {n: np.array(value) for n, value in run(**inputs).items()},
+        )
+    return found
+
+
+def compare(folder, faces, turns):
+    """The table of one run.
+
+    Args:
+        folder: The run's folder; the run is finished.
+        faces: Test faces, at most.
+        turns: Turns that each format has; it answers four faces in each.
+
+    Returns:
+        dict: `system`, `run`, `faces`, `header` and `rows`.
+    """
+    folder = Path(folder)
+    config = read_run(folder)
+    servable = load_servable(config["system"], folder / NETWORKS[config["system"]])
+    test = make_test(servable, config, folder, faces)
+    with tempfile.TemporaryDirectory() as aside:
+        rivals = formats(servable, folder, aside)
+        answers = {
+            name: _joined([answer(inputs) for inputs in test.inputs])
+            for name, (_, answer) in rivals.items()
+        }
+        few = test.inputs[:4]
+        calls = {
+            name: lambda answer=answer: [answer(inputs) for inputs in few]
+            for name, (_, answer) in rivals.items()
+        }
+        timings = take_turns(calls, turns, calls=1, warm_up=1)
+    rows = [
+        [
+            name,
+            f"{size / 1e6:.2f}",
+            f"{1e3 * timings.median(name) / len(few):.1f}",
+            f"{test.score(answers[name]):.3f}",
+            f"{_farthest(answers[name], answers['Keras']):.1g}",
+        ]
+        for name, (size, _) in rivals.items()
+    ]
+    header = ["format", "MB", "ms a face", test.measure, "largest difference from Keras"]
+    about = {"system": servable.system, "run": str(folder), "faces": len(test.inputs)}
+    return {**about, "header": header, "rows": rows}
+
+
+def show(found):
+    """One table's text."""
+    title = f"{found['system']}: {found['faces']} test faces, {THREADS} threads, {found['run']}"
+    return f"{title}\n\n{table(found['header'], found['rows'])}\n"
+
+
+def _called_by_name(function, signature):
+    names = [spec.name for spec in signature.specs]
+    return lambda inputs: {
+        name: value.numpy()
+        for name, value in function(*(tf.constant(inputs[n]) for n in names)).items()
+    }
+
+
+def _numbers(function, inputs):
+    tensors = {name: tf.constant(value) for name, value in inputs.items()}
+    return {name: value.numpy() for name, value in function(**tensors).items()}
+
+
+def _joined(answers):
+    return {name: np.concatenate([each[name] for each in answers]) for name in answers[0]}
+
+
+def _farthest(answers, reference):
+    """Largest difference of any number; classes are no numbers."""
+    pairs = [
+        (values, reference[name])
+        for name, values in answers.items()
+        if name in reference and np.issubdtype(values.dtype, np.floating)
+    ]
+    return max(float(np.abs(values - known).max()) for values, known in pairs)
+
+
+def _mean(values):
+    return float(np.mean(np.asarray(values)))
+
+
+def _accuracy(probabilities, labels):
+    return _mean(probabilities.argmax(axis=1) == labels)
+
+
+def _f1(units, truth, probabilities, subjects):
+    return score(Predictions(tuple(units), truth, probabilities, subjects)).mean("f1")
