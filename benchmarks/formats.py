@@ -10,10 +10,10 @@ take turns, so that a busy moment of the machine meets all alike.
 """
 
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import keras
 import numpy as np
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
@@ -21,6 +21,7 @@ from ai_edge_litert.interpreter import Interpreter
 from benchmarks.measure import table, take_turns
 from tfface.data.pairing import sequence_pairs
 from tfface.data.pipeline import chosen_records
+from tfface.data.source import FaceSource
 from tfface.data.targets import peak_faces
 from tfface.metrics import psnr
 from tfface.scores import Predictions, score
@@ -28,6 +29,7 @@ from tfface.serving.calibration import evenly, lite_inputs, open_calibration, op
 from tfface.serving.litert import PRECISIONS, export_litert
 from tfface.serving.runs import read_run
 from tfface.serving.savedmodel import export_savedmodel
+from tfface.serving.servable import Servable
 from tfface.serving.systems import NETWORKS, load_network, load_servable
 from tfface.synthesis.examination import exchanged_labels
 
@@ -35,61 +37,128 @@ THREADS = 2
 
 
 @dataclass(frozen=True)
+class Run:
+    """A finished run, opened.
+
+    Args:
+        folder: Its folder.
+        config: The values in its config.
+        servable: The Servable of its network.
+        source: Its data set.
+        splits: The splits that test.
+        faces: Test faces to take, at most.
+    """
+
+    folder: Path
+    config: dict
+    servable: Servable
+    source: FaceSource
+    splits: tuple
+    faces: int
+
+    @classmethod
+    def open(cls, folder, faces):
+        """Opens a run's folder."""
+        config = read_run(folder)
+        servable = load_servable(config["system"], folder / NETWORKS[config["system"]])
+        source, fold = open_run_data(config)
+        return cls(folder, config, servable, source, fold.test, faces)
+
+    def rows(self):
+        """Rows of test faces, evenly spread over all."""
+        return evenly(np.arange(self.source.count(self.splits)), self.faces)
+
+    def labels(self):
+        """Labels of all test faces, of the AUs that the network knows."""
+        labels = self.source.action_unit_labels(self.splits)
+        units = self.servable.facts["action_units"]
+        return labels[:, [self.source.action_units.index(number) for number in units]]
+
+    def inputs(self, rows):
+        """Some faces as LiteRT's inputs."""
+        return list(lite_inputs(self.servable, self.source, self.splits, rows, self.config))
+
+
+@dataclass(frozen=True)
 class Test:
-    """The test faces of a run.
+    """What all formats of a network are asked.
 
     Args:
         inputs: A dict for each face: each input of the LiteRT signature by name, (1, ...).
-        measure: What a format's answers are scored in.
+        measure: What the answers are scored in.
         score: Function of the answers, a dict of arrays (faces, ...), to that figure.
     """
 
     inputs: list
     measure: str
-    score: object
+    score: Callable
 
 
-def make_test(servable, config, folder, faces):
-    """Test faces of the run's fold, evenly spread over those that the system is tested on."""
-    system = servable.system
-    source, fold = open_run_data(config)
-    if system == "magnification":
-        chosen = config["pairs"]
-        pairs = sequence_pairs(source, fold.test, servable.labels, chosen["weak_frames"])
-    elif system == "regeneration":
-        pairs = peak_faces(source, fold.test, servable.labels, config["faces"]["frames"])
-    else:
-        rows = evenly(np.arange(source.count(fold.test)), faces)
-    if system in ("magnification", "regeneration"):
-        pairs = pairs.take(evenly(np.arange(len(pairs)), faces))
-        rows = pairs.weak
-    inputs = list(lite_inputs(servable, source, fold.test, rows, config))
-    if system == "restoration":
-        records = chosen_records(source, fold.test, rows, servable.facts["size"])
-        truth = [record["image"] / np.float32(255) for record in records.as_numpy_iterator()]
-        return Test(inputs, "PSNR (dB)", lambda a: _mean(psnr(np.stack(truth), a["restored"])))
-    if system == "magnification":
-        return Test(inputs, "accuracy", lambda a: _accuracy(a["probabilities_after"], pairs.label))
-    if system == "regeneration":
-        return Test(inputs, "accuracy", lambda a: _mean(a["class_id"] == pairs.label))
+def restoration(run):
+    """PSNR of restored faces."""
+    rows, size = run.rows(), run.servable.facts["size"]
+    records = chosen_records(run.source, run.splits, rows, size).as_numpy_iterator()
+    truth = np.stack([record["image"] / np.float32(255) for record in records])
+    return Test(run.inputs(rows), "PSNR (dB)", lambda found: _mean(psnr(truth, found["restored"])))
 
-    units, subjects = servable.facts["action_units"], source.values(fold.test, ["subject"])
-    subjects, labels = subjects["subject"], source.action_unit_labels(fold.test)
-    columns = [source.action_units.index(number) for number in units]
-    if system == "recognition":
-        truth = labels[rows][:, columns]
-        return Test(inputs, "F1", lambda a: _f1(units, truth, a["probabilities"], subjects[rows]))
-    wanted = exchanged_labels(labels, subjects, config["seed"])[rows][:, columns]
-    inputs = [{**each, "values": row[None]} for each, row in zip(inputs, wanted, strict=True)]
-    path = config["recognizer_training"]["path"] or folder / "recognizer.keras"
+
+def recognition(run):
+    """F1, the mean over AUs."""
+    rows = run.rows()
+    truth = run.labels()[rows]
+    return Test(run.inputs(rows), "F1", lambda found: _f1(run, truth, found["probabilities"]))
+
+
+def magnification(run):
+    """Accuracy of the expression that is read off magnified faces."""
+    weak_frames = run.config["pairs"]["weak_frames"]
+    pairs = sequence_pairs(run.source, run.splits, run.servable.labels, weak_frames)
+    pairs = pairs.take(evenly(np.arange(len(pairs)), run.faces))
+
+    def accuracy(found):
+        return _mean(found["probabilities_after"].argmax(axis=1) == pairs.label)
+
+    return Test(run.inputs(pairs.weak), "accuracy", accuracy)
+
+
+def regeneration(run):
+    """Accuracy of the nearest regenerated face's expression."""
+    frames = run.config["faces"]["frames"]
+    shown = peak_faces(run.source, run.splits, run.servable.labels, frames)
+    shown = shown.take(evenly(np.arange(len(shown)), run.faces))
+
+    def accuracy(found):
+        return _mean(found["class_id"] == shown.label)
+
+    return Test(run.inputs(shown.weak), "accuracy", accuracy)
+
+
+def synthesis(run):
+    """F1 of what the run's recognizer reads off edited faces, against what was asked for."""
+    rows = run.rows()
+    subjects = run.source.values(run.splits, ["subject"])["subject"]
+    wanted = exchanged_labels(run.labels(), subjects, run.config["seed"])[rows]
+    inputs = [
+        {**face, "values": row[None]} for face, row in zip(run.inputs(rows), wanted, strict=True)
+    ]
+    path = run.config["recognizer_training"]["path"] or run.folder / "recognizer.keras"
     recognizer = load_network("recognition", path)
-    known = [recognizer.action_units.index(number) for number in units]
+    known = [recognizer.action_units.index(n) for n in run.servable.facts["action_units"]]
 
-    def read(answers):
-        logits = recognizer.predict(answers["edited"], batch_size=32, verbose=0)[:, known]
-        return _f1(units, wanted, keras.ops.convert_to_numpy(keras.ops.sigmoid(logits)), subjects)
+    def f1(found):
+        logits = recognizer.predict(found["edited"], batch_size=32, verbose=0)[:, known]
+        return _f1(run, wanted, 1 / (1 + np.exp(-logits)))
 
-    return Test(inputs, "F1 of edited faces", read)
+    return Test(inputs, "F1 of edited faces", f1)
+
+
+TESTS = {
+    "restoration": restoration,
+    "recognition": recognition,
+    "magnification": magnification,
+    "regeneration": regeneration,
+    "synthesis": synthesis,
+}
 
 
 def formats(servable, folder, aside):
@@ -136,12 +205,10 @@ def compare(folder, faces, turns):
     Returns:
         dict: `system`, `run`, `faces`, `header` and `rows`.
     """
-    folder = Path(folder)
-    config = read_run(folder)
-    servable = load_servable(config["system"], folder / NETWORKS[config["system"]])
-    test = make_test(servable, config, folder, faces)
+    run = Run.open(Path(folder), faces)
+    test = TESTS[run.servable.system](run)
     with tempfile.TemporaryDirectory() as aside:
-        rivals = formats(servable, folder, aside)
+        rivals = formats(run.servable, run.folder, aside)
         answers = {
             name: _joined([answer(inputs) for inputs in test.inputs])
             for name, (_, answer) in rivals.items()
@@ -163,7 +230,7 @@ def compare(folder, faces, turns):
         for name, (size, _) in rivals.items()
     ]
     header = ["format", "MB", "ms a face", test.measure, "largest difference from Keras"]
-    about = {"system": servable.system, "run": str(folder), "faces": len(test.inputs)}
+    about = {"system": run.servable.system, "run": str(folder), "faces": len(test.inputs)}
     return {**about, "header": header, "rows": rows}
 
 
@@ -204,9 +271,7 @@ def _mean(values):
     return float(np.mean(np.asarray(values)))
 
 
-def _accuracy(probabilities, labels):
-    return _mean(probabilities.argmax(axis=1) == labels)
-
-
-def _f1(units, truth, probabilities, subjects):
-    return score(Predictions(tuple(units), truth, probabilities, subjects)).mean("f1")
+def _f1(run, truth, probabilities):
+    units = tuple(run.servable.facts["action_units"])
+    nobody = np.full(len(truth), "")  # a mean over faces does not ask whose they are
+    return score(Predictions(units, truth, probabilities, nobody)).mean("f1")

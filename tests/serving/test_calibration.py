@@ -14,8 +14,8 @@ from tfface.serving.servable import Servable
 PROTOCOL = "shares:0.5-0-0.5"
 
 
-def servable(system, **facts):
-    return Servable(system, None, {}, None, facts)
+def servable(system, labels=(), **facts):
+    return Servable(system, None, {}, None, facts, labels)
 
 
 @pytest.fixture
@@ -83,11 +83,11 @@ def test_restoration_gets_degraded_faces(run_of, frames_source):
 def test_the_middle_of_the_faces_that_are_given(run_of, sequences_source, system):
     faces, splits = trained(sequences_source), make_fold(sequences_source, PROTOCOL, 1).train
     rows = np.arange(len(faces))
-    pairs = {"kind": "sequences", "classes": None, "weak_frames": [2, 4]}
+    pairs = {"kind": "sequences", "weak_frames": [2, 4]}
     if system == "magnification":
         rows = sequence_pairs(sequences_source, splits, None, [2, 4]).weak
     aligned = faces[0].shape[0]
-    network = servable(system, size=aligned - 6, aligned_size=aligned)
+    network = servable(system, sequences_source.expressions, size=aligned - 6, aligned_size=aligned)
     found = open_calibration(network, run_of(system, "sequences", pairs=pairs), faces=1000)
     assert len(found.inputs) == len(rows)
     for inputs, row in zip(found.inputs, rows, strict=True):

@@ -53,8 +53,7 @@ def open_calibration(servable, folder, faces=FACES):
     data = config["data"]
     try:
         source, fold = open_run_data(config)
-        rows = _trained(servable.system, source, fold.train, config)
-        rows = evenly(rows, faces)
+        rows = evenly(_trained(servable, source, fold.train, config), faces)
         inputs = list(lite_inputs(servable, source, fold.train, rows, config))
     except (OSError, ValueError, LookupError) as error:
         place = data.get("data_dir") or "TensorFlow Datasets' own folder"
@@ -108,11 +107,11 @@ def lite_inputs(servable, source, splits, rows, config):
     return transformed(records, make, config["seed"]).as_numpy_iterator()
 
 
-def _trained(system, source, splits, config):
+def _trained(servable, source, splits, config):
     """Rows of the faces that a run's network is given: all, or the weak ones of sequences."""
     pairs = config.get("pairs", {})
-    if system == "magnification" and pairs.get("kind") == "sequences":
-        return sequence_pairs(source, splits, pairs["classes"], pairs["weak_frames"]).weak
+    if servable.system == "magnification" and pairs.get("kind") == "sequences":
+        return sequence_pairs(source, splits, servable.labels, pairs["weak_frames"]).weak
     return np.arange(source.count(splits))
 
 
