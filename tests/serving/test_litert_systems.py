@@ -110,9 +110,10 @@ def test_what_is_said_of_a_file(exported):
             assert card["calibration"] == {"dataset": "drawn", "faces": 8}
             kept = set(card["float_operators"])
             assert not kept & {"CONV_2D", "TRANSPOSE_CONV", "FULLY_CONNECTED"}
-            # All of a network is in 8 bits, but for what finds an AU's places, and a class.
-            assert servable.system == "synthesis" or kept <= {"ARG_MIN"}
-            assert path.stat().st_size < whole or servable.system in ("synthesis", "restoration")
+            # All is in 8 bits, but for operators that have no such kernel, and what finds an AU's
+            # places, which outweighs the weights of so small a network.
+            assert servable.system == "synthesis" or kept <= {"ARG_MIN", "CAST", "NEG"}
+            assert servable.system == "synthesis" or path.stat().st_size < whole
 
 
 @pytest.mark.slow
