@@ -171,7 +171,7 @@ def _convert(servable, precision, calibration):
 
 def _in_8_bits(converter, signature, calibration):
     """The bytes of a full int8 file; operators that have no kernel of 8 bits stay float."""
-    kept = []
+    kept = ["CONCATENATION"]
     if signature.exact:
         kept = [name for name in operators(converter.convert()) if name not in WEIGHTED]
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
@@ -182,8 +182,13 @@ def _in_8_bits(converter, signature, calibration):
         tf.lite.OpsSet.TFLITE_BUILTINS_INT8,
         tf.lite.OpsSet.TFLITE_BUILTINS,
     ]
-    if not kept:
-        return converter.convert()
+    if not signature.exact:
+        try:
+            return converter.convert()
+        except RuntimeError:
+            # What is joined must be of one range, and of some networks the converter gives the
+            # parts several ("violate the same scale constraint"): then joining stays float.
+            pass
     # The one public way to keep operators float; nothing is debugged.
     debugger = tf.lite.experimental.QuantizationDebugger(
         converter=converter,
