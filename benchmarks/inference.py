@@ -2,6 +2,7 @@
 
     python -m benchmarks.inference [--model PATH] [--detector-model YUNET.onnx] [--minutes 10]
     python -m benchmarks.inference --system regeneration [--model PATH]
+    python -m benchmarks.inference --formats RUN [RUN ...] [--faces 200]
 
 Recognition: a video of a synthetic face that moves and makes its expressions is written and read as
 `tfface recognize` reads it. Every way of searching has its turns in the same run; then the whole
@@ -9,6 +10,9 @@ length is read once, and the memory that the process holds is printed minute by 
 
 Regeneration: all generators and FER-Net in one call, as exported, against calling one after the
 other and comparing the features outside.
+
+Formats: size, time a face and quality of finished runs' networks as Keras, SavedModel and LiteRT
+(`formats.py`).
 """
 
 import argparse
@@ -151,11 +155,26 @@ def main():
     parser.add_argument("--detector-model", help="YuNet's .onnx file, to time YuNet as well")
     parser.add_argument("--minutes", type=float, default=10.0, help="length of the long video")
     parser.add_argument("--turns", type=int, default=3)
+    parser.add_argument("--formats", nargs="+", metavar="RUN", help="finished runs of any system")
+    parser.add_argument("--faces", type=int, default=200, help="test faces of --formats, at most")
     parser.add_argument("--out", type=Path, default=Path("runs/benchmarks/inference.json"))
     args = parser.parse_args()
-    if args.minutes <= 0 or args.turns < 1:
-        parser.error("--minutes must be above 0, --turns at least 1")
+    if args.minutes <= 0 or args.turns < 1 or args.faces < 1:
+        parser.error("--minutes must be above 0, --turns and --faces at least 1")
+    if args.formats:
+        return compare_formats(args)
     {"recognition": recognition, "regeneration": regeneration}[args.system](args)
+
+
+def compare_formats(args):
+    """Prints a table for each run."""
+    from benchmarks.formats import compare, show
+
+    tables = []
+    for run in args.formats:
+        tables.append(compare(run, args.faces, 5 * args.turns))
+        print(show(tables[-1]), flush=True)
+        write_json(args.out, tables)
 
 
 def recognition(args):

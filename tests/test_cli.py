@@ -310,19 +310,13 @@ def test_export_of_a_run(workplace, nearest_generator, capsys):
     run.mkdir(parents=True)
     nearest_generator.save(run / "generator.keras")
     (run / "summary.json").write_text(json.dumps({"variant": "ours", "steps": 5, "other": 1}))
-    assert main(["export", "restoration", "--run", str(run), "--format", "savedmodel,litert"]) == 0
+    assert main(["export", "restoration", "--run", str(run)]) == 0
     streams = capsys.readouterr()
     assert streams.err == ""
     version = workplace / "savedmodels" / "restoration" / "2"  # 1 was there
     card = json.loads((version / "model_card.json").read_text())
     assert card["training"] == {"variant": "ours", "steps": 5}
     assert (version / "saved_model.pb").is_file()
-    assert outputs(run / "litert") == [
-        "restoration_float16.json",
-        "restoration_float16.tflite",
-        "restoration_float32.json",
-        "restoration_float32.tflite",
-    ]
     assert "savedmodels/restoration/2" in streams.out
 
     (workplace / "file").write_text("")
@@ -333,22 +327,47 @@ def test_export_of_a_run(workplace, nearest_generator, capsys):
     assert "generator.keras" in one_error_line(capsys)
 
 
-def test_export_of_a_recognizer(tmp_path, monkeypatch, capsys):
+def test_export_without_the_data_of_the_run(tmp_path, monkeypatch, capsys):
+    """What needs no faces to calibrate it is written; what is missing is named."""
     monkeypatch.chdir(tmp_path)
     Path("run").mkdir()
     ActionUnitRecognizer((1, 12), 16, "fer_net").save("run/recognizer.keras")
-    assert main(["export", "recognition", "--run", "run", "--format", "litert,savedmodel"]) == 0
+    data = {"dataset": "image_folder/gone", "data_dir": "moved", "protocol": "own", "fold": 0}
+    config = {"system": "recognition", "seed": 0, "data": data}
+    Path("run/config.yaml").write_text(json.dumps(config))  # which is YAML
+    assert main(["export", "recognition", "--run", "run", "--format", "litert,savedmodel"]) == 1
     streams = capsys.readouterr()
-    assert streams.err == "" and "savedmodels/recognition/1\n" in streams.out
+    assert "savedmodels/recognition/1\n" in streams.out
+    (line,) = streams.err.splitlines()
+    assert "image_folder/gone in moved" in line and "not prepared" in line
     version = tmp_path / "savedmodels" / "recognition" / "1"
     labels = "AU01 Inner brow raiser\nAU12 Lip corner puller\n"
     assert (version / "labels.txt").read_text() == labels
     assert json.loads((version / "model_card.json").read_text())["run"] == "run"
-    assert outputs(tmp_path / "run" / "litert") == [
+    assert outputs(tmp_path / "run" / "litert") == sorted(
         f"recognition_{precision}{ending}"
-        for precision in ("float16", "float32")
+        for precision in ("float16", "float32", "int8_dynamic")
         for ending in (".json", ".tflite", "_labels.txt")
-    ]
+    )
+
+
+def test_export_of_what_is_no_finished_run_of_the_system(tmp_path, capsys):
+    def asked():
+        assert main(["export", "restoration", "--run", str(tmp_path)]) == 2
+        return one_error_line(capsys)
+
+    (tmp_path / "config.yaml").write_text("seed: 1")
+    assert "names no system and data" in asked()
+    (tmp_path / "config.yaml").write_text("system: recognition\ndata: {}\n")
+    (tmp_path / "generator.keras").write_text("")
+    assert "holds a run of recognition, not of restoration" in asked()
+    (tmp_path / "generator.keras").unlink()
+    (tmp_path / "config.yaml").write_text("system: restoration\ndata: {}\n")
+    assert "is not finished, there is no generator.keras yet" in asked()
+    (tmp_path / "summary.json").write_text("{}")
+    assert "is a finished run that made no generator.keras" in asked()
+    (tmp_path / "parts").mkdir()
+    assert "holds a series of runs" in asked()
 
 
 def test_prepare_says_what_is_wrong_with_a_folder(tmp_path, capsys):

@@ -23,8 +23,9 @@ load_tensorflow(wake=False)  # before the imports below load it with all that it
 
 import yaml
 from configuration import UsageError, add_keys, make_parser, read_config
-from process import attempt
+from devices import in_cluster
 from jsonargparse.typing import PositiveInt, restricted_number_type
+from process import attempt
 from run import flatten
 from tuning.cluster import answered, ask_chief, read_place, serve
 from tuning.oracles import make_oracle
@@ -105,9 +106,7 @@ def tune(search, config):
 def check(search, config):
     """Raises UsageError if a trial cannot be one run in this process, or `apply` no file."""
     check_one_run(search.system, config)
-    if config.strategy == "multi_worker" or (
-        config.strategy == "auto" and os.environ.get("TF_CONFIG")
-    ):
+    if config.strategy == "multi_worker" or (config.strategy == "auto" and in_cluster()):
         raise UsageError("a trial runs in one process: strategy must not be multi_worker")
     if search.apply and Path(search.apply).is_dir():
         raise UsageError(f"apply must be a file. Received: the folder {search.apply}")

@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
+from tfface.serving.calibration import Calibration
 from tfface.serving.litert import export_litert, operators
 from tfface.serving.servable import LiteSignature, Servable
 from tfface.serving.signatures.restoration import restoration_servable
@@ -120,6 +121,12 @@ def test_wrong_arguments(tmp_path, servable):
         export_litert(servable, tmp_path / "model.lite")
     with pytest.raises(ValueError, match="`precision` must be one of .*'int4'"):
         export_litert(servable, tmp_path / "model.tflite", "int4")
+    with pytest.raises(ValueError, match="must hold faces for int8.*None for int8"):
+        export_litert(servable, tmp_path / "model.tflite", "int8")
+    with pytest.raises(ValueError, match="must hold faces for int8.*0 for int8"):
+        export_litert(servable, tmp_path / "model.tflite", "int8", Calibration([], {}))
+    with pytest.raises(ValueError, match="None for another precision.*1 for float16"):
+        export_litert(servable, tmp_path / "model.tflite", "float16", Calibration([{}], {}))
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError, match="file"):
         export_litert(servable, tmp_path / "file" / "model.tflite")

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 
 import cv2
 import keras
@@ -11,6 +12,7 @@ import recognition
 import tensorflow as tf
 from sklearn.metrics import accuracy_score, f1_score, roc_auc_score
 
+from tfface.cli import main
 from tfface.data.folds import make_fold
 from tfface.data.pipeline import evaluation_batches, open_source
 from tfface.facs.action_units import BP4D_AUS
@@ -129,6 +131,23 @@ def test_the_tables_and_pictures_of_a_run(finished_recognition):
     for path in (folder.parent / "samples").iterdir():
         height, width, _ = cv2.imread(str(path)).shape
         assert height >= 300 and width >= 400, path
+
+
+def test_litert_files_of_a_run(finished_recognition, tmp_path):
+    """All four; int8 has seen the faces that trained, and no other."""
+    folder, _, _ = finished_recognition
+    for name in ("config.yaml", "recognizer.keras"):
+        shutil.copy(folder / name, tmp_path)
+    assert main(["export", "recognition", "--run", str(tmp_path), "--format", "litert"]) == 0
+    cards = {path.stem: strict(path) for path in (tmp_path / "litert").glob("*.json")}
+    assert sorted(cards) == [
+        f"recognition_{precision}" for precision in ("float16", "float32", "int8", "int8_dynamic")
+    ]
+    assert cards["recognition_int8"]["calibration"] == {
+        **{"dataset": "image_folder/tiny", "protocol": PROTOCOL, "fold": 0},
+        **{"part": "train", "faces": 18},
+    }
+    assert len(list((tmp_path / "litert").iterdir())) == 12  # each with its labels
 
 
 def test_the_summary_of_a_run(finished_recognition, faces):

@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 from tfface.commands.startup import CommandError, load_tensorflow, quiet_stderr
+from tfface.serving.runs import read_run
 from tfface.serving.systems import NETWORKS
 
 FORMATS = ("savedmodel", "litert")
@@ -15,7 +16,8 @@ examples:
   tfface export recognition --run runs/action_units --format savedmodel,litert
 
 savedmodel  a new version in DIR/SYSTEM/, as TensorFlow Serving reads it
-litert      SYSTEM_float32.tflite and SYSTEM_float16.tflite in the run's folder litert/
+litert      SYSTEM_float32.tflite, _float16, _int8_dynamic and _int8 in the run's folder litert/;
+            int8 is calibrated on faces that the run has trained on, from the data in its config
 """
 
 
@@ -55,13 +57,8 @@ def add_parser(verbs, **options):
 
 def run(args):
     """Exports the run's model; returns the exit code."""
-    path = args.folder / NETWORKS[args.system]
-    if not path.is_file():
-        raise CommandError(
-            f"--run {args.folder}: must be a training run with a {path.name} in it", code=2
-        )
+    path = _network_file(args.system, args.folder)
     load_tensorflow()
-    from tfface.serving.litert import PRECISIONS, export_litert
     from tfface.serving.savedmodel import export_savedmodel
     from tfface.serving.systems import load_servable
 
@@ -72,15 +69,50 @@ def run(args):
             with quiet_stderr():
                 version = export_savedmodel(servable, args.out / args.system, _card(args.folder))
             print(version, flush=True)
-        for precision in PRECISIONS if "litert" in args.formats else ():
-            print(f"exporting LiteRT {precision}", flush=True)
-            file = args.folder / "litert" / f"{args.system}_{precision}.tflite"
-            with quiet_stderr():
-                export_litert(servable, file, precision)
-            print(file, flush=True)
+        if "litert" in args.formats:
+            _export_litert(servable, args.folder)
     except (ValueError, OSError) as error:
         raise CommandError(error) from error
     return 0
+
+
+def _export_litert(servable, folder):
+    """Writes every precision; int8 comes last, since it needs the run's data as well."""
+    from tfface.serving.calibration import open_calibration
+    from tfface.serving.litert import PRECISIONS, export_litert
+
+    for precision in PRECISIONS:
+        print(f"exporting LiteRT {precision}", flush=True)
+        file = folder / "litert" / f"{servable.system}_{precision}.tflite"
+        with quiet_stderr():
+            faces = open_calibration(servable, folder) if precision == "int8" else None
+            export_litert(servable, file, precision, faces)
+        print(file, flush=True)
+
+
+def _network_file(system, folder):
+    """The file with a run's network; CommandError where the run is another's, or has none yet."""
+    path, config = folder / NETWORKS[system], None
+    if (folder / "config.yaml").exists():
+        try:
+            config = read_run(folder)
+        except ValueError as error:
+            raise CommandError(f"--run {folder}: {error}", code=2) from error
+        if config["system"] != system:
+            raise CommandError(
+                f"--run {folder}: holds a run of {config['system']}, not of {system}", code=2
+            )
+    if path.is_file():
+        return path
+    if config is None:
+        reason = f"must be a training run with a {path.name} in it"
+    elif (folder / "parts").is_dir():
+        reason = "holds a series of runs; name one of its parts"
+    elif (folder / "summary.json").is_file():
+        reason = f"is a finished run that made no {path.name}"
+    else:
+        reason = f"is not finished, there is no {path.name} yet; run its training command again"
+    raise CommandError(f"--run {folder}: {reason}", code=2)
 
 
 def _formats(text):

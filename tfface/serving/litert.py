@@ -1,13 +1,21 @@
-"""Any system's model for phones and small boards: LiteRT (TFLite), float32 or float16.
+"""Any system's model for phones and small boards: LiteRT (TFLite), in floats or in 8 bits.
 
 Keras' own `model.export(format="litert")` allows TensorFlow's full operator set (SELECT_TF_OPS),
 which phones do not carry, and names the signature and its inputs after the network's internals. So
 the conversion is done here, along the same way (ExportArchive, SavedModel, converter), with
 LiteRT's own operators only and the signature that the system's servable names.
+
+**Precisions.** "float32" is the network as it is. "float16" stores weights in half the space; a CPU
+widens them and computes in float32, a GPU delegate computes in float16. "int8_dynamic" stores the
+weights of layers in 8 bits and computes these layers in 8 bits too, each time with the range that
+its input happens to have. "int8" has a fixed range for every tensor, found on real faces
+(`calibration.py`), so that activations stay in 8 bits from layer to layer. Inputs and outputs are
+float32 in all of them, so that whoever calls one can call the others.
 """
 
 import json
 import tempfile
+import warnings
 from pathlib import Path
 
 import keras
@@ -16,10 +24,13 @@ from ai_edge_litert import schema_py_generated as schema
 
 from tfface.atomic import written_aside
 
-PRECISIONS = ("float32", "float16")
+PRECISIONS = ("float32", "float16", "int8_dynamic", "int8")
+
+WEIGHTED = ("BATCH_MATMUL", "CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV")
+"""Operators of layers with weights, where a network's size and its work are."""
 
 
-def export_litert(servable, path, precision="float32"):
+def export_litert(servable, path, precision="float32", calibration=None):
     """Writes a model as a LiteRT file, with a `.json` beside it that describes it.
 
     The file has one signature, the servable's `lite`, for one face at a time. Where its outputs
@@ -29,15 +40,16 @@ def export_litert(servable, path, precision="float32"):
         servable: Servable, as `signatures/` makes it of a system's network.
         path: The file to write, ending in `.tflite`; it appears whole or not at all, after what
             describes it.
-        precision: "float32", or "float16": weights stored in half the space; a CPU widens them and
-            computes in float32, a GPU delegate computes in float16.
+        precision: One of `PRECISIONS`.
+        calibration: Calibration, for "int8" alone.
 
     Returns:
         The path.
 
     Raises:
-        ValueError: If the ending or the precision is another, or the model needs an operator that
-            LiteRT does not have.
+        ValueError: If the ending or the precision is another, "int8" comes without a face to
+            calibrate it or another precision with one, or the model needs an operator that LiteRT
+            does not have.
         OSError: If the file cannot be written.
     """
     path = Path(path)
@@ -45,7 +57,12 @@ def export_litert(servable, path, precision="float32"):
         raise ValueError(f"`path` must end in .tflite. Received: {path}.")
     if precision not in PRECISIONS:
         raise ValueError(f"`precision` must be one of {PRECISIONS}. Received: {precision!r}.")
-    content, outputs = _convert(servable, precision)
+    if (precision == "int8") != bool(calibration and calibration.inputs):
+        raise ValueError(
+            "`calibration` must hold faces for int8, and be None for another precision. "
+            f"Received: {calibration and len(calibration.inputs)} for {precision}."
+        )
+    content, outputs = _convert(servable, precision, calibration)
     used = operators(content)
     foreign = [name for name in used if name.startswith("CUSTOM:")]
     if foreign:
@@ -59,6 +76,7 @@ def export_litert(servable, path, precision="float32"):
         "inputs": {spec.name: spec.shape.as_list() for spec in servable.lite.specs},
         "outputs": {name: spec.shape.as_list() for name, spec in outputs.items()},
         "operators": used,
+        **_of_int8(content, calibration),
         "bytes": len(content),
         "versions": {"tensorflow": tf.__version__, "keras": keras.__version__},
     }
@@ -67,6 +85,13 @@ def export_litert(servable, path, precision="float32"):
         _write(path.with_name(f"{path.stem}_labels.txt"), servable.labels_text().encode())
     _write(path, content)
     return path
+
+
+def _of_int8(content, calibration):
+    """What the description of a full int8 file says beside that of others."""
+    if calibration is None:
+        return {}
+    return {"float_operators": float_operators(content), "calibration": calibration.facts}
 
 
 def _write(path, content):
@@ -80,24 +105,39 @@ def operators(content):
     Args:
         content: The file's bytes.
     """
-    names = {
-        value: name
-        for name, value in vars(schema.BuiltinOperator).items()
-        if not name.startswith("_")
-    }
     model = schema.Model.GetRootAs(content, 0)
-    used = set()
-    for i in range(model.OperatorCodesLength()):
-        code = model.OperatorCodes(i)
-        # Files of before 2020 keep the code in the deprecated field; the larger of the two is
-        # meant.
-        value = max(code.BuiltinCode(), code.DeprecatedBuiltinCode())
-        custom = value == schema.BuiltinOperator.CUSTOM
-        used.add(f"CUSTOM:{code.CustomCode().decode()}" if custom else names[value])
-    return sorted(used)
+    return sorted({_name(model.OperatorCodes(i)) for i in range(model.OperatorCodesLength())})
 
 
-def _convert(servable, precision):
+def float_operators(content):
+    """Names of the operators that compute in floats, sorted: those without a kernel of 8 bits.
+
+    Args:
+        content: The bytes of a full int8 file.
+    """
+    model = schema.Model.GetRootAs(content, 0)
+    found = set()
+    for graph in map(model.Subgraphs, range(model.SubgraphsLength())):
+        for operator in map(graph.Operators, range(graph.OperatorsLength())):
+            tensors = {*operator.InputsAsNumpy(), *operator.OutputsAsNumpy()} - {-1}  # -1: no bias
+            if schema.TensorType.FLOAT32 in {graph.Tensors(i).Type() for i in tensors}:
+                found.add(_name(model.OperatorCodes(operator.OpcodeIndex())))
+    return sorted(found - {"QUANTIZE", "DEQUANTIZE"})  # the ways into 8 bits and back
+
+
+_BUILTIN = {
+    value: name for name, value in vars(schema.BuiltinOperator).items() if not name.startswith("_")
+}
+
+
+def _name(code):
+    # Files of before 2020 keep the code in the deprecated field; the larger of the two is meant.
+    value = max(code.BuiltinCode(), code.DeprecatedBuiltinCode())
+    custom = value == schema.BuiltinOperator.CUSTOM
+    return f"CUSTOM:{code.CustomCode().decode()}" if custom else _BUILTIN[value]
+
+
+def _convert(servable, precision, calibration):
     """The LiteRT file's bytes, and its outputs: name to tf.TensorSpec."""
     name = servable.lite.name
     archive = keras.export.ExportArchive()
@@ -106,14 +146,19 @@ def _convert(servable, precision):
         name, servable.lite.function, input_signature=list(servable.lite.specs)
     )
     outputs = function.get_concrete_function().structured_outputs
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        # What calibrates is TensorFlow's own interpreter, which warns of itself.
+        warnings.filterwarnings("ignore", r"\s*Warning: tf\.lite\.Interpreter is deprecated")
         archive.write_out(folder, verbose=False)
         converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=[name])
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
-        if precision == "float16":
-            converter.optimizations = [tf.lite.Optimize.DEFAULT]
-            converter.target_spec.supported_types = [tf.float16]
         try:
+            if precision == "int8":
+                return _in_8_bits(converter, servable.lite, calibration), outputs
+            if precision != "float32":
+                converter.optimizations = [tf.lite.Optimize.DEFAULT]
+            if precision == "float16":
+                converter.target_spec.supported_types = [tf.float16]
             return converter.convert(), outputs
         except Exception as error:  # the converter's own class is not public
             if "op" not in str(error):
@@ -122,3 +167,32 @@ def _convert(servable, precision):
             raise ValueError(
                 f"`servable` must need LiteRT's own operators only. Received: {reason}."
             ) from error
+
+
+def _in_8_bits(converter, signature, calibration):
+    """The bytes of a full int8 file; operators that have no kernel of 8 bits stay float."""
+    kept = ["CONCATENATION"]
+    if signature.exact:
+        kept = [name for name in operators(converter.convert()) if name not in WEIGHTED]
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.representative_dataset = lambda: (
+        (signature.name, inputs) for inputs in calibration.inputs
+    )
+    converter.target_spec.supported_ops = [
+        tf.lite.OpsSet.TFLITE_BUILTINS_INT8,
+        tf.lite.OpsSet.TFLITE_BUILTINS,
+    ]
+    if not signature.exact:
+        try:
+            return converter.convert()
+        except RuntimeError:
+            # What is joined must be of one range, and of some networks the converter gives the
+            # parts several ("violate the same scale constraint"): then joining stays float.
+            pass
+    # The one public way to keep operators float; nothing is debugged.
+    debugger = tf.lite.experimental.QuantizationDebugger(
+        converter=converter,
+        debug_dataset=converter.representative_dataset,
+        debug_options=tf.lite.experimental.QuantizationDebugOptions(denylisted_ops=kept),
+    )
+    return debugger.get_nondebug_quantized_model()

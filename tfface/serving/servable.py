@@ -39,11 +39,14 @@ class LiteSignature:
         function: As in `Endpoint`, and of nothing but what LiteRT has operators for: it decodes no
             files.
         specs: tf.TensorSpec of each input, with its name; the batch is 1.
+        exact: Whether an int8 file computes in 8 bits no more than layers with weights: where other
+            operators find places in the picture, or take NaN, which 8 bits cannot hold.
     """
 
     name: str
     function: Callable
     specs: tuple[tf.TensorSpec, ...]
+    exact: bool = False
 
 
 @dataclasses.dataclass(frozen=True)

@@ -76,7 +76,7 @@ def synthesis_servable(model):
             ),
             "edit_at": Endpoint(edit_at, tuple(named.values()), inputs, outputs),
         },
-        lite=LiteSignature("edit_at", edit_at, tuple(specs(1).values())),
+        lite=LiteSignature("edit_at", edit_at, tuple(specs(1).values()), exact=True),
         facts={"action_units": list(model.action_units), "size": size, "value_range": [0.0, 1.0]},
         labels=tuple(f"AU{n:02d} {ACTION_UNITS[n].name}" for n in model.action_units),
         about=f"Switches {count} action units of a face on or off and leaves the rest as it is.",
