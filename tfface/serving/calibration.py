@@ -15,8 +15,8 @@ from tfface.data.pairing import sequence_pairs
 from tfface.data.pipeline import chosen_records, open_source, transformed
 from tfface.facs.landmarks import mean_face
 from tfface.restoration.data import RestorationTransform
+from tfface.serving.pictures import middle
 from tfface.serving.runs import read_run
-from tfface.serving.servable import middle
 
 FACES = 100
 """Faces that calibrate: the ranges of activations hardly grow with more."""
