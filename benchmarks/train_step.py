@@ -1,31 +1,30 @@
 """What a training step saves by making once what several updates share.
 
     python -m benchmarks.train_step --system magnification [--turns 10] [--jit_compile] [--out FILE]
+    python -m benchmarks.train_step --system recognition --switches
 
 The system's own step against one written straight from its paper's algorithm, which makes for each
 update anew whatever that update needs. Both are models of the same class, with the same weights, on
 the same batch; they take turns in the same run. Before that their losses are compared over a few
 steps: they must be equal. Of synthesis the step on AUs' own windows is timed against the paper's on
 whole faces (`regional_step.py`), which is another network: there the memory is measured as well.
+With --switches each system's step is timed under each speed switch (`switches.py`).
 """
 
 import argparse
 import os
 import platform
 from dataclasses import dataclass
-from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import keras
 import numpy as np
 import tensorflow as tf
-import yaml
 
-from benchmarks import regional_step
+from benchmarks import regional_step, switches
 from benchmarks.measure import table, take_turns, write_json
-
-CONFIGS = Path(__file__).parents[1] / "training/configs"
+from benchmarks.models import PAPERS, make_stepper, read_config
 
 STEPS, TOLERANCE = 3, 1e-3
 """Steps whose losses are compared, and how far they may be apart, relative to the larger."""
@@ -166,7 +165,7 @@ def magnification_sizes():
         }
         for name, backbone in (("VGG13", "vgg13"), ("AlexNet", "alexnet"))
     ]
-    config = yaml.safe_load((CONFIGS / "magnification/quickstart.yaml").read_text())
+    config = read_config("magnification", "quickstart")
     side = config["pairs"]["crop"]
     players = {name: config[name] for name in ("classifier", "generator", "discriminator")}
     batch_size = config["training"]["batch_size"]
@@ -175,18 +174,6 @@ def magnification_sizes():
 
 
 SYSTEMS = {"magnification": magnification}
-
-
-def stepper(model, batch):
-    """A function that trains `model` one step on `batch` and returns that step's losses."""
-    model.make_train_function()
-    batches = iter(tf.data.Dataset.from_tensors(batch).repeat())
-
-    def step():
-        model.reset_metrics()
-        return {name: float(value) for name, value in model.train_function(batches).items()}
-
-    return step
 
 
 def compare_losses(ours, literal, steps=STEPS):
@@ -219,17 +206,27 @@ def main(arguments=None):
     parser = argparse.ArgumentParser(
         prog="benchmarks.train_step", description=__doc__.splitlines()[0]
     )
-    parser.add_argument("--system", choices=sorted(TARGETS), required=True)
+    parser.add_argument("--system", choices=sorted(PAPERS), required=True)
+    parser.add_argument(
+        "--switches",
+        action="store_true",
+        help="time mixed precision, XLA, several steps an execution and accumulation instead",
+    )
     parser.add_argument("--turns", type=int, default=10, help="timed turns of each rival")
     parser.add_argument("--jit_compile", action="store_true", help="compile both with XLA")
     parser.add_argument("--out", help="JSON file to write the figures to")
     args = parser.parse_args(arguments)
 
-    if args.system == "synthesis":
+    if args.switches:
+        cases = switches.measure(args.system, args.turns)
+    elif args.system not in TARGETS:
+        parser.error(f"without --switches, --system is one of {', '.join(sorted(TARGETS))}")
+    elif args.system == "synthesis":
         cases = regional_step.measure(args.turns, args.jit_compile)
     else:
         cases = compare_with_algorithms(SYSTEMS[args.system](args.jit_compile), args.turns)
-    print(f"Target: at least {TARGETS[args.system]} times as long.")
+    if not args.switches:
+        print(f"Target: at least {TARGETS[args.system]} times as long.")
     if args.out:
         content = {
             "system": args.system,
@@ -246,8 +243,8 @@ def compare_with_algorithms(sizes, turns):
     rows, cases = [], []
     for case in sizes:
         steps = {
-            "ours": stepper(case.ours, case.batch),
-            "literal": stepper(case.literal, case.batch),
+            "ours": make_stepper(case.ours, case.batch),
+            "literal": make_stepper(case.literal, case.batch),
         }
         losses, apart = compare_losses(*steps.values())
         print(f"{case.name}: losses of step {STEPS}, ours and the algorithm's:")

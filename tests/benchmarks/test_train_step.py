@@ -5,11 +5,11 @@ import json
 import pytest
 
 from benchmarks import train_step
+from benchmarks.models import make_stepper
 from benchmarks.train_step import (
     compare_losses,
     magnification,
     magnification_sizes,
-    stepper,
 )
 
 TINY = {
@@ -42,7 +42,7 @@ def test_magnification_synthesizes_twice_and_algorithm_1_for_each_update(case, m
                 return call(*args, **kwargs)
 
             monkeypatch.setattr(getattr(model, player), "call", counted)
-        losses[name] = stepper(model, case.batch)
+        losses[name] = make_stepper(model, case.batch)
     last, apart = compare_losses(losses["ours"], losses["literal"], steps=3)
     # Both were traced once: the features of weak and peak faces, and two fakes; or both for each
     # of the four updates, and those of the peaks for D and for D'.

@@ -1,0 +1,49 @@
+"""The table of speed switches: what is compared, and that a diverged loss is told."""
+
+import json
+
+import pytest
+
+from benchmarks import models, switches, train_step
+from benchmarks.switches import PLAIN, STEPS, SWITCHES
+
+TINY = {
+    "recognizer": {"backbone": "fer_net", "size": 16},
+    "training": {"batch_size": 4},
+    "loss": {"adversarial_weight": 0.1},
+}
+
+
+@pytest.fixture(autouse=True)
+def tiny(monkeypatch):
+    monkeypatch.setattr(models, "read_config", lambda system, name: TINY)
+
+
+def test_every_switch_trains_alike(tmp_path, capsys):
+    out = tmp_path / "switches.json"
+    train_step.main(["--system", "recognition", "--switches", "--turns", "1", "--out", str(out)])
+    cases = {case["switch"]: case for case in json.loads(out.read_text())["cases"]}
+    assert list(cases) == list(SWITCHES)
+    assert cases[PLAIN]["times_as_fast"] == 1 and cases[PLAIN]["losses_apart"] == 0
+    assert cases["jit_compile"]["losses_apart"] < 1e-3
+    assert cases["steps_per_execution"]["losses_apart"] < 1e-3
+    assert all(case["losses_apart"] < 0.1 for case in cases.values())
+    said = capsys.readouterr().out
+    assert "recognition, sizes of its config quickstart" in said
+    assert f"losses apart after {STEPS} steps" in said
+
+
+def test_a_loss_that_is_no_number_is_told(monkeypatch):
+    stepper = lambda model, batch: lambda: {"loss": float("nan")}  # noqa: E731
+    monkeypatch.setattr(switches, "make_stepper", stepper)
+    with pytest.raises(AssertionError, match="float32: .*nan"):
+        switches.measure("recognition", 1)
+
+
+def test_a_system_without_an_algorithm_to_compare_with_is_a_usage_error(capsys):
+    with pytest.raises(SystemExit) as stop:
+        train_step.main(["--system", "recognition"])
+    assert stop.value.code == 2
+    assert "without --switches, --system is one of magnification, synthesis" in (
+        capsys.readouterr().err
+    )
