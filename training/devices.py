@@ -35,7 +35,12 @@ def make_strategy(name):
         _check_cluster(os.environ["TF_CONFIG"])
         return _several_machines()
     if name == "mirrored":
-        return _one_machine(bool(gpus))
+        # Without GPUs it mirrors over the logical CPU devices, as tests do.
+        devices = tf.config.list_logical_devices("GPU" if gpus else "CPU")
+        names = tuple(device.name for device in devices)
+        if len(names) < 2:
+            raise UsageError(f"strategy mirrored needs several devices. Received: {names}")
+        return _one_machine(names)
     return tf.distribute.get_strategy()
 
 
@@ -84,11 +89,7 @@ def _several_machines():
 
 
 @functools.cache
-def _one_machine(has_gpus):
-    # Without GPUs it mirrors over the logical CPU devices, as tests do.
-    devices = [d.name for d in tf.config.list_logical_devices("GPU" if has_gpus else "CPU")]
-    if len(devices) < 2:
-        raise UsageError(f"strategy mirrored needs several devices. Received: {devices}")
+def _one_machine(devices):
     return tf.distribute.MirroredStrategy(devices)
 
 

@@ -138,7 +138,7 @@ def falling(tmp_path):
         model = Slope()
         optimizers = {name: make_optimizer(run.config.training) for name in model.player_names}
         optimizers["slow"].learning_rate *= 0.25
-        model.compile(optimizers, **run.switches())
+        model.compile(optimizers, **run.switches(run.config.training))
 
         def stream(step):
             losses = np.repeat(LOSSES, STEPS)[step:].astype(np.float32)
