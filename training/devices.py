@@ -32,8 +32,7 @@ def make_strategy(name):
     if name == "multi_worker":
         if not os.environ.get("TF_CONFIG"):
             os.environ["TF_CONFIG"] = _slurm_cluster()
-        _check_cluster(os.environ["TF_CONFIG"])
-        return _several_machines()
+        return _several_machines(os.environ["TF_CONFIG"])
     if name == "mirrored":
         # Without GPUs it mirrors over the logical CPU devices, as tests do.
         devices = tf.config.list_logical_devices("GPU" if gpus else "CPU")
@@ -83,7 +82,8 @@ def _slurm_cluster():
 
 
 @functools.cache
-def _several_machines():
+def _several_machines(cluster):
+    _check_cluster(cluster)
     with quiet_stderr():  # It tells of every connection.
         return asked(tf.distribute.MultiWorkerMirroredStrategy)
 
