@@ -45,7 +45,7 @@ def make_strategy(name):
 
 def in_cluster():
     """Whether this process is one of several workers: by TF_CONFIG, or by SLURM's variables."""
-    return bool(os.environ.get("TF_CONFIG")) or int(os.environ.get(SLURM_TASKS) or 1) > 1
+    return bool(os.environ.get("TF_CONFIG")) or os.environ.get(SLURM_TASKS, "") not in ("", "1")
 
 
 def _slurm_cluster():

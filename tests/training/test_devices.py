@@ -121,6 +121,7 @@ def test_one_task_of_slurm_is_no_cluster(monkeypatch):
     [
         ("SLURM_PROCID", None, "SLURM_PROCID not found"),
         ("SLURM_PROCID", "two", "two"),
+        ("SLURM_STEP_NUM_TASKS", "many", "many"),
         ("SLURM_STEP_NODELIST", "n[1-", "hostlist"),
         ("SLURM_STEP_TASKS_PER_NODE", "2,2", "3 tasks but only 4"),
     ],
