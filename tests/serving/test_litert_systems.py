@@ -11,7 +11,7 @@ from ai_edge_litert.interpreter import Interpreter
 from tfface.recognition.networks import ActionUnitRecognizer
 from tfface.restoration.networks import RestorationGenerator
 from tfface.serving.calibration import Calibration
-from tfface.serving.litert import PRECISIONS, export_litert, operators
+from tfface.serving.litert import PRECISIONS, export_litert, lite_archive, operators
 from tfface.serving.systems import NETWORKS, make_servable
 
 TOLERANCES = {"float32": 1e-4, "float16": 0.01, "int8_dynamic": 0.1, "int8": 0.1}
@@ -61,15 +61,17 @@ def exported(request, networks, tmp_path_factory):
     servable = make_servable(request.param, networks[request.param])
     folder = tmp_path_factory.mktemp(request.param)
     calibration = Calibration(faces(servable, 8), {"dataset": "drawn", "faces": 8})
-    files = {
-        precision: export_litert(
-            servable,
-            folder / f"{precision}.tflite",
-            precision,
-            calibration if precision == "int8" else None,
-        )
-        for precision in PRECISIONS
-    }
+    with lite_archive(servable) as archive:
+        files = {
+            precision: export_litert(
+                servable,
+                folder / f"{precision}.tflite",
+                precision,
+                calibration if precision == "int8" else None,
+                archive,
+            )
+            for precision in PRECISIONS
+        }
     return servable, files
 
 

@@ -1,6 +1,7 @@
 """`tfface export`: a training run's model, ready to serve or to put on a phone."""
 
 import argparse
+import contextlib
 import json
 from pathlib import Path
 
@@ -79,15 +80,18 @@ def run(args):
 def _export_litert(servable, folder):
     """Writes every precision; int8 comes last, since it needs the run's data as well."""
     from tfface.serving.calibration import open_calibration
-    from tfface.serving.litert import PRECISIONS, export_litert
+    from tfface.serving.litert import PRECISIONS, export_litert, lite_archive
 
-    for precision in PRECISIONS:
-        print(f"exporting LiteRT {precision}", flush=True)
-        file = folder / "litert" / f"{servable.system}_{precision}.tflite"
+    with contextlib.ExitStack() as stack:
         with quiet_stderr():
-            faces = open_calibration(servable, folder) if precision == "int8" else None
-            export_litert(servable, file, precision, faces)
-        print(file, flush=True)
+            archive = stack.enter_context(lite_archive(servable))
+        for precision in PRECISIONS:
+            print(f"exporting LiteRT {precision}", flush=True)
+            file = folder / "litert" / f"{servable.system}_{precision}.tflite"
+            with quiet_stderr():
+                faces = open_calibration(servable, folder) if precision == "int8" else None
+                export_litert(servable, file, precision, faces, archive)
+            print(file, flush=True)
 
 
 def _network_file(system, folder):

@@ -13,9 +13,11 @@ its input happens to have. "int8" has a fixed range for every tensor, found on r
 float32 in all of them, so that whoever calls one can call the others.
 """
 
+import contextlib
 import json
 import tempfile
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
 
 import keras
@@ -30,7 +32,33 @@ WEIGHTED = ("BATCH_MATMUL", "CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "
 """Operators of layers with weights, where a network's size and its work are."""
 
 
-def export_litert(servable, path, precision="float32", calibration=None):
+@dataclass(frozen=True)
+class LiteArchive:
+    """A SavedModel of a LiteRT signature alone, which every precision is converted from.
+
+    Args:
+        folder: Where it lies.
+        outputs: Name to tf.TensorSpec.
+    """
+
+    folder: str
+    outputs: dict
+
+
+@contextlib.contextmanager
+def lite_archive(servable):
+    """Writes a servable's LiteArchive, which takes longer than to convert it; gone at the end."""
+    archive = keras.export.ExportArchive()
+    archive.track(servable.model)
+    function = archive.add_endpoint(
+        servable.lite.name, servable.lite.function, input_signature=list(servable.lite.specs)
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        archive.write_out(folder, verbose=False)
+        yield LiteArchive(folder, function.get_concrete_function().structured_outputs)
+
+
+def export_litert(servable, path, precision="float32", calibration=None, archive=None):
     """Writes a model as a LiteRT file, with a `.json` beside it that describes it.
 
     The file has one signature, the servable's `lite`, for one face at a time. Where its outputs
@@ -42,6 +70,7 @@ def export_litert(servable, path, precision="float32", calibration=None):
             describes it.
         precision: One of `PRECISIONS`.
         calibration: Calibration, for "int8" alone.
+        archive: The servable's LiteArchive, where several precisions are written; None makes one.
 
     Returns:
         The path.
@@ -62,7 +91,8 @@ def export_litert(servable, path, precision="float32", calibration=None):
             "`calibration` must hold faces for int8, and be None for another precision. "
             f"Received: {calibration and len(calibration.inputs)} for {precision}."
         )
-    content, outputs = _convert(servable, precision, calibration)
+    with contextlib.nullcontext(archive) if archive else lite_archive(servable) as archive:
+        content = _convert(servable.lite, archive, precision, calibration)
     used = operators(content)
     foreign = [name for name in used if name.startswith("CUSTOM:")]
     if foreign:
@@ -74,7 +104,7 @@ def export_litert(servable, path, precision="float32", calibration=None):
         "precision": precision,
         "signature": servable.lite.name,
         "inputs": {spec.name: spec.shape.as_list() for spec in servable.lite.specs},
-        "outputs": {name: spec.shape.as_list() for name, spec in outputs.items()},
+        "outputs": {name: spec.shape.as_list() for name, spec in archive.outputs.items()},
         "operators": used,
         **_of_int8(content, calibration),
         "bytes": len(content),
@@ -137,36 +167,27 @@ def _name(code):
     return f"CUSTOM:{code.CustomCode().decode()}" if custom else _BUILTIN[value]
 
 
-def _convert(servable, precision, calibration):
-    """The LiteRT file's bytes, and its outputs: name to tf.TensorSpec."""
-    name = servable.lite.name
-    archive = keras.export.ExportArchive()
-    archive.track(servable.model)
-    function = archive.add_endpoint(
-        name, servable.lite.function, input_signature=list(servable.lite.specs)
+def _convert(signature, archive, precision, calibration):
+    """The LiteRT file's bytes."""
+    converter = tf.lite.TFLiteConverter.from_saved_model(
+        archive.folder, signature_keys=[signature.name]
     )
-    outputs = function.get_concrete_function().structured_outputs
-    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
-        # What calibrates is TensorFlow's own interpreter, which warns of itself.
-        warnings.filterwarnings("ignore", r"\s*Warning: tf\.lite\.Interpreter is deprecated")
-        archive.write_out(folder, verbose=False)
-        converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=[name])
-        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
-        try:
-            if precision == "int8":
-                return _in_8_bits(converter, servable.lite, calibration), outputs
-            if precision != "float32":
-                converter.optimizations = [tf.lite.Optimize.DEFAULT]
-            if precision == "float16":
-                converter.target_spec.supported_types = [tf.float16]
-            return converter.convert(), outputs
-        except Exception as error:  # the converter's own class is not public
-            if "op" not in str(error):
-                raise
-            reason = " ".join(str(error).split())[:300]
-            raise ValueError(
-                f"`servable` must need LiteRT's own operators only. Received: {reason}."
-            ) from error
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+    try:
+        if precision == "int8":
+            return _in_8_bits(converter, signature, calibration)
+        if precision != "float32":
+            converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        if precision == "float16":
+            converter.target_spec.supported_types = [tf.float16]
+        return converter.convert()
+    except Exception as error:  # the converter's own class is not public
+        if "op" not in str(error):
+            raise
+        reason = " ".join(str(error).split())[:300]
+        raise ValueError(
+            f"`servable` must need LiteRT's own operators only. Received: {reason}."
+        ) from error
 
 
 def _in_8_bits(converter, signature, calibration):
@@ -182,17 +203,20 @@ def _in_8_bits(converter, signature, calibration):
         tf.lite.OpsSet.TFLITE_BUILTINS_INT8,
         tf.lite.OpsSet.TFLITE_BUILTINS,
     ]
-    if not signature.exact:
-        try:
-            return converter.convert()
-        except RuntimeError:
-            # What is joined must be of one range, and of some networks the converter gives the
-            # parts several ("violate the same scale constraint"): then joining stays float.
-            pass
-    # The one public way to keep operators float; nothing is debugged.
-    debugger = tf.lite.experimental.QuantizationDebugger(
-        converter=converter,
-        debug_dataset=converter.representative_dataset,
-        debug_options=tf.lite.experimental.QuantizationDebugOptions(denylisted_ops=kept),
-    )
-    return debugger.get_nondebug_quantized_model()
+    with warnings.catch_warnings():
+        # What calibrates is TensorFlow's own interpreter, which warns of itself.
+        warnings.filterwarnings("ignore", r"\s*Warning: tf\.lite\.Interpreter is deprecated")
+        if not signature.exact:
+            try:
+                return converter.convert()
+            except RuntimeError:
+                # What is joined must be of one range, and of some networks the converter gives the
+                # parts several ("violate the same scale constraint"): then joining stays float.
+                pass
+        # The one public way to keep operators float; nothing is debugged.
+        debugger = tf.lite.experimental.QuantizationDebugger(
+            converter=converter,
+            debug_dataset=converter.representative_dataset,
+            debug_options=tf.lite.experimental.QuantizationDebugOptions(denylisted_ops=kept),
+        )
+        return debugger.get_nondebug_quantized_model()
