@@ -1,4 +1,5 @@
 import json
+import math
 import os
 import signal
 import subprocess
@@ -13,6 +14,7 @@ import tensorflow as tf
 from tfface.serving import savedmodel
 from tfface.serving.savedmodel import export_savedmodel, newest_version, versions
 from tfface.serving.servable import Endpoint, LiteSignature, Servable
+from tfface.serving.signatures.synthesis import synthesis_servable
 
 ROOT = Path(__file__).parents[2]
 
@@ -36,6 +38,14 @@ def test_card_says_what_the_model_is(tmp_path, servable):
     assert card["versions"]["tensorflow"] == tf.__version__
     assert set(card["signatures"]) == {"serving_default", "restore"}
     assert "labels" not in card and not (folder / "labels.txt").exists()
+
+
+def test_every_weight_is_written_once(tmp_path, editor):
+    folder = export_savedmodel(synthesis_servable(editor), tmp_path)
+    written = [
+        shape for _, shape in tf.train.list_variables(str(folder / "variables" / "variables"))
+    ]
+    assert sum(math.prod(shape) for shape in written if shape) == editor.count_params()
 
 
 def test_labels_lie_beside(tmp_path):

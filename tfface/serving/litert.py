@@ -49,7 +49,6 @@ class LiteArchive:
 def lite_archive(servable):
     """Writes a servable's LiteArchive, which takes longer than to convert it; gone at the end."""
     archive = keras.export.ExportArchive()
-    archive.track(servable.model)
     function = archive.add_endpoint(
         servable.lite.name, servable.lite.function, input_signature=list(servable.lite.specs)
     )

@@ -106,8 +106,9 @@ def find_model(path):
 
 
 def _write_signatures(servable, folder):
+    # Keras finds the weights in the endpoints; told of the model as well (`track`), it writes each
+    # of them twice.
     archive = keras.export.ExportArchive()
-    archive.track(servable.model)
     for name, endpoint in servable.endpoints.items():
         archive.add_endpoint(name, endpoint.function, input_signature=list(endpoint.specs))
     archive.write_out(folder, verbose=False)
