@@ -1,4 +1,5 @@
 import os
+import socket
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
@@ -27,6 +28,23 @@ def two_devices():
     those of the first.
     """
     return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+
+
+@pytest.fixture(scope="session")
+def free_addresses():
+    """Function of a count to as many addresses of this machine at which nobody listens."""
+
+    def free(count):
+        sockets = [socket.socket() for _ in range(count)]
+        try:
+            for one in sockets:
+                one.bind(("127.0.0.1", 0))
+            return [f"127.0.0.1:{one.getsockname()[1]}" for one in sockets]
+        finally:
+            for one in sockets:
+                one.close()
+
+    return free
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -92,19 +91,8 @@ def start(answer, workers=(), index=0):
     )
 
 
-def free_addresses(count):
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [f"127.0.0.1:{one.getsockname()[1]}" for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()
-
-
 @pytest.fixture(scope="module")
-def answers(tmp_path_factory):
+def answers(tmp_path_factory, free_addresses):
     """What two workers found, each, and one process by itself: weights and figures by name."""
     folder = tmp_path_factory.mktemp("answers")
     workers = free_addresses(2)

@@ -2,22 +2,8 @@
 
 import csv
 import json
-import socket
 
 import pytest
-
-
-@pytest.fixture
-def addresses():
-    """Two free addresses of this machine."""
-    sockets = [socket.socket() for _ in range(2)]
-    try:
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [f"127.0.0.1:{one.getsockname()[1]}" for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()
 
 
 @pytest.mark.slow
@@ -32,11 +18,11 @@ def addresses():
     ],
 )
 def test_a_worker_that_is_killed_and_comes_back(
-    script, stage, victim, request, start, kill_when, addresses, tmp_path
+    script, stage, victim, request, start, kill_when, free_addresses, tmp_path
 ):
     """Worker 0 is the chief, who alone writes. The other one waits for the victim by itself."""
     config = request.getfixturevalue("tiny_config" if script == "restoration" else f"tiny_{script}")
-    run = tmp_path / "run"
+    run, addresses = tmp_path / "run", free_addresses(2)
 
     def worker(index):
         task = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}}
