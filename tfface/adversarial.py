@@ -255,17 +255,17 @@ class AdversarialModel(keras.Model):
         if self.train_function is not None and not force:
             return
         cycle = len(self.turns) * self.accumulate
-        cached = functools.cache(self._make_step)
+        make_step = functools.cache(self._make_step)
 
-        def make_step(phase):
-            """The step at `phase` of the cycle; steps of the same players share one graph."""
-            turn, position = divmod(phase % cycle, self.accumulate)
-            return cached(frozenset(self.turns[turn]), position == self.accumulate - 1)
+        def kind(step):
+            """Who learns in a step, and whether it makes updates."""
+            turn, position = divmod(step % cycle, self.accumulate)
+            return frozenset(self.turns[turn]), position == self.accumulate - 1
 
         @functools.cache
-        def execution(phase, steps):
-            """The graph of `steps` steps, the first at `phase` of the cycle."""
-            run_steps = [make_step(phase + i) for i in range(steps)]
+        def execution(*kinds):
+            """The graph of a step of each kind, one after the other."""
+            run_steps = [make_step(*each) for each in kinds]
 
             def run(iterator):
                 for run_step in run_steps:
@@ -281,13 +281,13 @@ class AdversarialModel(keras.Model):
         def train_function(iterator):
             if self._host_step is None:
                 self._host_step = int(ops.convert_to_numpy(self.step))
-            phase, steps = self._host_step % cycle, self.steps_per_execution
+            first, steps = self._host_step, self.steps_per_execution
             if isinstance(iterator, (tf.data.Iterator, tf.distribute.DistributedIterator)):
-                logs = execution(phase, steps)(iterator)
+                logs = execution(*(kind(first + i) for i in range(steps)))(iterator)
             else:  # `train_on_batch` hands over a plain generator of one batch.
                 steps = 1
                 batch = keras.utils.pack_x_y_sample_weight(*next(iter(iterator)))
-                logs = make_step(phase)(batch)
+                logs = make_step(*kind(first))(batch)
             self._host_step += steps
             return logs
 

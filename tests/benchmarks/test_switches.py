@@ -8,7 +8,7 @@ from benchmarks import models, switches, train_step
 from benchmarks.switches import PLAIN, STEPS, SWITCHES
 
 TINY = {
-    "recognizer": {"backbone": "fer_net", "size": 16},
+    "recognizer": {"backbone": "compact", "size": 32},  # drops no units
     "training": {"batch_size": 4},
     "loss": {"adversarial_weight": 0.1},
 }
@@ -27,10 +27,11 @@ def test_every_switch_trains_alike(tmp_path, capsys):
     assert cases[PLAIN]["times_as_fast"] == 1 and cases[PLAIN]["losses_apart"] == 0
     assert cases["jit_compile"]["losses_apart"] < 1e-3
     assert cases["steps_per_execution"]["losses_apart"] < 1e-3
-    assert all(case["losses_apart"] < 0.1 for case in cases.values())
+    assert cases["mixed_bfloat16"]["losses_apart"] < 0.05 > cases["mixed_float16"]["losses_apart"]
+    assert 0 < cases["accumulate"]["losses_apart"] < 1  # its weights have yet to move
     said = capsys.readouterr().out
     assert "recognition, sizes of its config quickstart" in said
-    assert f"losses apart after {STEPS} steps" in said
+    assert f"losses apart over {STEPS} steps" in said
 
 
 def test_a_loss_that_is_no_number_is_told(monkeypatch):

@@ -232,6 +232,39 @@ def test_two_devices_equal_one(two_devices):
         np.testing.assert_allclose(a, b, atol=1e-4 * max(1, np.abs(a).max()))
 
 
+def in_precision(policy):
+    """The whole game in a dtype policy."""
+    keras.config.set_dtype_policy(policy)
+    try:
+        return compiled(lacgan(), eagerly=False, **dict.fromkeys(PLAYERS, 0.01))
+    finally:
+        keras.config.set_dtype_policy("float32")
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+def test_a_step_in_half_precision_is_near_float32(policy):
+    half, full = in_precision(policy), in_precision("float32")
+    figures = [step(model) for model in (half, full)]
+    assert figures[0] == pytest.approx(figures[1], rel=0.05, abs=0.01)
+    for name in PLAYERS:
+        assert all(np.isfinite(w).all() for w in getattr(half, name).get_weights())
+    scaled = isinstance(half.optimizers["generator"], keras.optimizers.LossScaleOptimizer)
+    assert scaled == (policy == "mixed_float16")
+
+
+@pytest.mark.slow
+def test_xla_gives_the_same_step():
+    plain, fast = (in_precision("float32") for _ in range(2))
+    fast.compile({name: keras.optimizers.SGD(0.01) for name in PLAYERS}, jit_compile=True)
+    assert step(fast) == pytest.approx(step(plain), rel=1e-3, abs=1e-5)
+    for name in PLAYERS:
+        pairs = zip(
+            getattr(plain, name).get_weights(), getattr(fast, name).get_weights(), strict=True
+        )
+        for a, b in pairs:
+            np.testing.assert_allclose(a, b, atol=1e-4 * max(1, np.abs(a).max()))
+
+
 def test_saved_and_reloaded_with_its_optimizers(tmp_path):
     model = compiled(lacgan(), generator=0.1)
     model.save(tmp_path / "m.keras")
