@@ -177,6 +177,11 @@ def test_batches_keep_their_order_when_some_take_longer(source, cache):
     assert [int(step) for _, step in dataset.take(9)] == list(range(3, 12))
 
 
+def test_no_thread_tunes_a_pipeline(source):
+    """The one that does may sleep for a minute when its iterator is deleted, and all wait for it."""
+    assert stream(source).options().autotune.enabled is False
+
+
 def test_draws_are_a_function_of_seed_and_step(source):
     first, second = (taken(stream(source, cache=cache), 6) for cache in (True, False))
     for (_, seed, ours), (_, _, other) in zip(first, second, strict=True):

@@ -48,6 +48,9 @@ MEMORY_LIMIT = 2**30
 SHUFFLE_BUFFER = 4096
 """Encoded records that a shuffle holds when a set is read from its files (about 40 kB each)."""
 
+PREFETCHED = 4
+"""Batches that are ready before a step asks for them."""
+
 
 def steps_per_epoch(count: int, batch_size: int) -> int:
     """Returns the number of whole batches in one pass over `count` faces.
@@ -257,12 +260,16 @@ def transformed(
 
     options = tf.data.Options()
     options.deterministic = True
+    # The thread that tunes sleeps for up to a minute, and at times nobody wakes it when an iterator
+    # is deleted: a training ended a minute late (TensorFlow 2.21). As many calls as there are cores
+    # run side by side without it.
+    options.autotune.enabled = False
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
     steps = tf.data.Dataset.range(start_step, tf.int64.max)
     return (
         tf.data.Dataset.zip(steps, batches)
         .map(prepared, num_parallel_calls=tf.data.AUTOTUNE)
-        .prefetch(tf.data.AUTOTUNE)
+        .prefetch(PREFETCHED)
         .with_options(options)
     )
 
