@@ -178,7 +178,7 @@ def test_batches_keep_their_order_when_some_take_longer(source, cache):
 
 
 def test_no_thread_tunes_a_pipeline(source):
-    """The one that does may sleep for a minute when its iterator is deleted, and all wait for it."""
+    """One that does may sleep for a minute when its iterator is deleted, and all wait for it."""
     assert stream(source).options().autotune.enabled is False
 
 
