@@ -19,13 +19,14 @@ VERB_regeneration := regenerate
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-tfds lint
+.PHONY: help demo test test-tfds test-bench lint
 
 help:
 	@echo "make demo        train a small restoration model, show its table and pictures, export it"
 	@echo "                 (SYSTEM=recognition, magnification, regeneration or synthesis: the same)"
 	@echo "make test        run the whole test suite"
 	@echo "make test-tfds   run the tests that need the extra [tfds]: Apache Beam, the command tfds"
+	@echo "make test-bench  run the tests that need the extra [bench]: PyTorch, which ours is compared with"
 	@echo "make lint        check style and format (ruff)"
 	@echo "Each sets itself up in $(VENV) first. Another Python: make PYTHON=python3.12 demo"
 
@@ -45,6 +46,10 @@ test: $(VENV)/installed
 test-tfds: $(VENV)/tfds/installed
 	PYTHONPATH=$(CURDIR)/$(VENV)/tfds $(BIN)/python -m pytest \
 	    tests/data/datasets/test_spreading.py tests/data/datasets/test_builders.py
+
+test-bench: $(VENV)/bench/installed
+	PYTHONPATH=$(CURDIR)/$(VENV)/bench $(BIN)/python -m pytest \
+	    tests/benchmarks/peers tests/benchmarks/test_beside.py
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .
@@ -68,4 +73,14 @@ $(VENV)/tfds/installed: requirements-tfds.lock $(VENV)/installed
 	rm -rf $(VENV)/tfds
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --target $(VENV)/tfds \
 	    -r requirements-tfds.lock
+	@touch $@
+
+# PyTorch lies in a folder of its own as well: nothing but the benchmarks needs it. Its own index has
+# the build for processors alone, without CUDA's libraries; few retries, since pip may have been told
+# of another place that has it.
+$(VENV)/bench/installed: requirements-bench.lock $(VENV)/installed
+	rm -rf $(VENV)/bench
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --retries 1 --no-deps \
+	    --extra-index-url https://download.pytorch.org/whl/cpu --target $(VENV)/bench \
+	    -r requirements-bench.lock
 	@touch $@

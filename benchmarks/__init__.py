@@ -1,1 +1,1 @@
-"""Speed and quality, side by side, each in one run: `python -m benchmarks.layers` and its kin."""
+"""Speed and quality, side by side, each in one run: `python -m benchmarks` says what there is."""

@@ -1,8 +1,8 @@
 """How fast exported models answer: action units in a video, expressions of many faces.
 
-    python -m benchmarks.inference [--model PATH] [--detector-model YUNET.onnx] [--minutes 10]
-    python -m benchmarks.inference --system regeneration [--model PATH]
-    python -m benchmarks.inference --formats RUN [RUN ...] [--faces 200]
+    python -m benchmarks inference [--model PATH] [--detector-model YUNET.onnx] [--minutes 10]
+    python -m benchmarks inference --system regeneration [--model PATH]
+    python -m benchmarks inference --formats RUN [RUN ...] [--faces 200]
 
 Recognition: a video of a synthetic face that moves and makes its expressions is written and read as
 `tfface recognize` reads it. Every way of searching has its turns in the same run; then the whole
@@ -19,8 +19,10 @@ import argparse
 import itertools
 import os
 import resource
+import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -28,7 +30,10 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import cv2
 import numpy as np
 
-from benchmarks.measure import table, take_turns, write_json
+from benchmarks import devices
+from benchmarks.charts import Bars, draw_bars
+from benchmarks.measure import table, take_turns
+from benchmarks.results import add_out, save
 
 FPS, SIZE, FACE = 25, (320, 240), 160
 EVERY = (1, 5, 25)
@@ -129,7 +134,7 @@ def regeneration(args):
 
     tf.get_logger().setLevel("ERROR")  # one function a generator looks to it like retracing
     network = regenerator(args.model)
-    ways, rows = ways_of_regenerating(network), []
+    ways, rows, panels = ways_of_regenerating(network), [], []
     for count in FACES:
         noise = np.random.default_rng(0).random((count, network.size, network.size, 3), np.float32)
         faces = tf.constant(noise)
@@ -137,18 +142,23 @@ def regeneration(args):
         np.testing.assert_allclose(*found, atol=1e-3 * np.abs(found[0]).max())
         calls = {name: lambda way=way, faces=faces: way(faces) for name, way in ways.items()}
         timings = take_turns(calls, turns=5 * args.turns, calls=max(1, 8 // count), warm_up=1)
-        speeds = [f"{count / timings.median(name):.0f}" for name in ways]
-        rows.append([count, *speeds, f"{timings.ratio('one by one', 'one call'):.2f}"])
+        speeds = {name: count / timings.median(name) for name in ways}
+        ratio = f"{timings.ratio('one by one', 'one call'):.2f}"
+        rows.append([count, *(f"{speed:.0f}" for speed in speeds.values()), ratio])
+        panels.append(Bars(f"{count} faces at once", "faces a second", speeds))
     header = ["faces", *(f"{name}: faces/s" for name in ways), "times as fast"]
     print(f"{len(network.classes)} generators, faces of {network.size} pixels")
     print(table(header, rows))
-    write_json(args.out, {"header": header, "rows": rows})
+    draw = partial(draw_bars, panels, title="Regeneration: one call beside one by one")
+    save(args.out, "inference_regeneration", {"header": header, "rows": rows}, draw)
 
 
-def main():
-    """The command line."""
+def main(arguments=None):
+    """Measures, prints the table, writes the figures and their chart."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+        prog="benchmarks inference",
+        description=__doc__,
+        formatter_class=argparse.RawTextHelpFormatter,
     )
     parser.add_argument("--system", choices=("recognition", "regeneration"), default="recognition")
     parser.add_argument("--model", help="a trained model; default: an untrained one")
@@ -157,24 +167,33 @@ def main():
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--formats", nargs="+", metavar="RUN", help="finished runs of any system")
     parser.add_argument("--faces", type=int, default=200, help="test faces of --formats, at most")
-    parser.add_argument("--out", type=Path, default=Path("runs/benchmarks/inference.json"))
-    args = parser.parse_args()
+    devices.add_device(parser)
+    add_out(parser)
+    args = parser.parse_args(arguments)
     if args.minutes <= 0 or args.turns < 1 or args.faces < 1:
         parser.error("--minutes must be above 0, --turns and --faces at least 1")
+    devices.choose(args.device)
     if args.formats:
-        return compare_formats(args)
-    {"recognition": recognition, "regeneration": regeneration}[args.system](args)
+        compare_formats(args)
+    else:
+        {"recognition": recognition, "regeneration": regeneration}[args.system](args)
+    return 0
 
 
 def compare_formats(args):
     """Prints a table for each run."""
     from benchmarks.formats import compare, show
 
-    tables = []
+    tables, panels = [], []
     for run in args.formats:
-        tables.append(compare(run, args.faces, 5 * args.turns))
-        print(show(tables[-1]), flush=True)
-        write_json(args.out, tables)
+        found = compare(run, args.faces, 5 * args.turns)
+        print(show(found), flush=True)
+        tables.append(found)
+        times = {name: float(ms) for name, _, ms, *_ in found["rows"]}
+        panels.append(Bars(f"{found['system']}, {found['run']}", "ms a face", times))
+        # After each, since a run's formats take minutes.
+        draw = partial(draw_bars, panels, title="Formats: one face at a time")
+        save(args.out, "inference_formats", {"tables": tables}, draw)
 
 
 def recognition(args):
@@ -236,8 +255,14 @@ def recognition(args):
             f"MB held at each minute: {held}"
         )
         content = {"header": header, "rows": rows, "mb_by_minute": held, "seconds": seconds}
-        write_json(args.out, content)
+        speeds = {
+            f"{detector}, every {n} frames" if n else detector: float(speed)
+            for detector, n, speed, _ in rows
+        }
+        panels = [Bars("frames read", "frames a second", speeds)]
+        draw = partial(draw_bars, panels, title="Recognition in a video")
+        save(args.out, "inference_recognition", content, draw)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,6 +1,6 @@
 """What patch graphs cost beside plain convolutions, and what one product for all patches saves.
 
-    python -m benchmarks.layers [--turns 30] [--jit_compile] [--out layers.json]
+    python -m benchmarks layers [--turns 30] [--jit_compile]
 
 All rivals see the same tensors in the same run and take turns. A step is the forward and the
 backward pass, to the input and to the weights, as one traced function.
@@ -8,7 +8,8 @@ backward pass, to the input and to the weights, as one traced function.
 
 import argparse
 import os
-import platform
+import sys
+from functools import partial
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
@@ -16,7 +17,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from benchmarks.measure import table, take_turns, write_json
+from benchmarks import devices
+from benchmarks.charts import Bars, draw_bars
+from benchmarks.measure import table, take_turns
+from benchmarks.results import add_out, save
 from tfface.facs.action_units import BP4D_AUS
 from tfface.facs.regions import patch_adjacency
 from tfface.facs.relations import prior_relations
@@ -115,12 +119,14 @@ def make_layers():
 
 
 def main(arguments=None):
-    """Measures, prints the table and, where asked, writes it."""
-    parser = argparse.ArgumentParser(prog="benchmarks.layers", description=__doc__.splitlines()[0])
+    """Measures, prints the table, writes the figures and their chart."""
+    parser = argparse.ArgumentParser(prog="benchmarks layers", description=__doc__.splitlines()[0])
     parser.add_argument("--turns", type=int, default=30, help="timed turns of each rival")
     parser.add_argument("--jit_compile", action="store_true", help="compile every rival with XLA")
-    parser.add_argument("--out", help="JSON file to write the figures to")
+    devices.add_device(parser)
+    add_out(parser)
     args = parser.parse_args(arguments)
+    devices.choose(args.device)
 
     keras.utils.set_random_seed(0)
     # As features are after a ReLU: not negative, so that many patches are alike.
@@ -155,18 +161,12 @@ def main(arguments=None):
         f"A region relation block takes {figures['block_over_convolutions']:.2f} times "
         "its three convolutions alone."
     )
-    if args.out:
-        write_json(
-            args.out,
-            {
-                **figures,
-                "ms": {name: 1e3 * times.median(name) for name in layers},
-                "jit_compile": args.jit_compile,
-                "versions": {"tensorflow": tf.__version__, "keras": keras.__version__},
-                "machine": f"{platform.machine()}, {os.cpu_count()} cores",
-            },
-        )
+    ms = {name: 1e3 * times.median(name) for name in layers}
+    content = {**figures, "ms": ms, "jit_compile": args.jit_compile}
+    panels = [Bars(f"forward and backward, batch {BATCH}", "ms a step", ms)]
+    save(args.out, "layers", content, partial(draw_bars, panels, title="Layers"))
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,10 +1,8 @@
 """Fair timing on a machine that has other work: rivals take turns, ratios are made turn by turn."""
 
-import json
 import statistics
 import time
 from dataclasses import dataclass
-from pathlib import Path
 
 from tfface.tables import markdown
 
@@ -60,10 +58,3 @@ def take_turns(rivals, turns=30, calls=3, warm_up=3):
 def table(header, rows):
     """Rows of text in aligned columns, as Markdown."""
     return "\n".join(markdown(header, rows))
-
-
-def write_json(path, content):
-    """Writes `content` to `path`, whose folder is made if need be."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(content, indent=2) + "\n")

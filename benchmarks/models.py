@@ -4,6 +4,7 @@ The configs are those of `training/configs`, whose groups hold the arguments of 
 losses. What a config leaves out has its class' default.
 """
 
+import re
 from pathlib import Path
 
 import keras
@@ -44,7 +45,15 @@ def read_config(system, name):
     return yaml.safe_load((CONFIGS / system / f"{name}.yaml").read_text())
 
 
-def make_case(system, name="quickstart", batch_size=None, precision="float32", **compiling):
+def make_case(
+    system,
+    name="quickstart",
+    batch_size=None,
+    precision="float32",
+    overrides=None,
+    rate=1e-4,
+    **compiling,
+):
     """A system's compiled model and a batch that it learns from.
 
     Args:
@@ -52,18 +61,23 @@ def make_case(system, name="quickstart", batch_size=None, precision="float32", *
         name: As `read_config` takes it.
         batch_size: Faces in the batch; None is the config's.
         precision: Dtype policy of the networks.
+        overrides: What to change of the config, such as `{"generator": {"filters": 8}}`: settings
+            by their group, or the value of a setting that has no group. `size` is the side of the
+            face for restoration too, and `action_units` the AUs of the systems that have some;
+            neither stands in a config.
+        rate: Learning rate of all players' Adam.
         **compiling: What `AdversarialModel.compile` takes besides optimizers.
 
     Returns:
         Compiled AdversarialModel, whose weights are the same each time, and the batch as a dict.
     """
-    config = read_config(system, name)
+    config = _merged(read_config(system, name), overrides or {})
     count = batch_size or config["training"]["batch_size"]
     keras.utils.set_random_seed(0)
     keras.config.set_dtype_policy(precision)
     try:
         model, batch = _SYSTEMS[system](config, count, np.random.default_rng(1))
-        optimizers = {player: keras.optimizers.Adam(1e-4) for player in model.player_names}
+        optimizers = {player: keras.optimizers.Adam(rate) for player in model.player_names}
         model.compile(optimizers, **compiling)
     finally:
         keras.config.set_dtype_policy("float32")
@@ -84,6 +98,33 @@ def make_stepper(model, batch):
     return step
 
 
+def make_answer(system, model, batch):
+    """A function that gives what the system answers at inference for `batch`, traced.
+
+    Args:
+        system: One of `PAPERS`.
+        model: As from `make_case`.
+        batch: Its batch.
+
+    Returns:
+        Function without arguments to a dict of tensors: `face` of restoration and synthesis (the
+        latter's edited to the batch's `target`), `logits` of recognition, `face` and its `logits`
+        of magnification, `faces` (B, classes, H, W, C) and `distances` (B, classes) of
+        regeneration.
+    """
+    # The batch is an argument, since what is constant would be computed while it is traced.
+    answer = tf.function(lambda batch: _ANSWERS[system](model, batch), autograph=False)
+    return lambda: answer(batch)
+
+
+def _merged(config, overrides):
+    merged = dict(config)
+    for name, value in overrides.items():
+        group = isinstance(value, dict)
+        merged[name] = {**config.get(name, {}), **value} if group else value
+    return merged
+
+
 def _restoration(config, count, rng):
     from tfface.restoration.model import ExpressionRestorer
     from tfface.restoration.networks import (
@@ -92,11 +133,16 @@ def _restoration(config, count, rng):
         RestorationGenerator,
     )
 
-    size = 128
+    size = config.get("size", 128)
     scale = config["generator"].get("scale", 8)
     generator = RestorationGenerator(size // scale, **config["generator"])
+    # As after some training. The first faces are flat: what normalization makes of them in the
+    # discriminator is rounding, and no two ways of computing it agree.
+    tail = generator.get_layer("tail_conv").kernel
+    tail.assign(20.0 * tail)
     discriminator = RestorationDiscriminator(size, **config["discriminator"])
-    classifier = ActionUnitClassifier(BP4D_AUS, size, **config.get("classifier", {}))
+    action_units = config.get("action_units", BP4D_AUS)
+    classifier = ActionUnitClassifier(action_units, size, **config.get("classifier", {}))
     perceptual = (
         classifier.feature_extractor()
         if config["perceptual_network"] == "classifier"
@@ -115,8 +161,15 @@ def _recognition(config, count, rng):
     from tfface.recognition.model import AdversarialAURecognizer
     from tfface.recognition.networks import ActionUnitDiscriminator, ActionUnitRecognizer
 
-    n = len(BP4D_AUS)
-    recognizer = ActionUnitRecognizer(BP4D_AUS, **{**config["recognizer"], "weights": None})
+    action_units = config.get("action_units", BP4D_AUS)
+    n = len(action_units)
+    recognizer = ActionUnitRecognizer(action_units, **{**config["recognizer"], "weights": None})
+    # Rounding grows through fifty layers of random weights until gradients in float32, whoever
+    # computes them, are wrong by percents. It stays small where blocks add little to what they
+    # are given, as trainings begin since Goyal et al., 2017.
+    for layer in recognizer.layers:
+        if re.fullmatch(r"conv\d_block\d_3_bn", layer.name):
+            layer.gamma.assign(0.1 * layer.gamma)
     discriminator = ActionUnitDiscriminator(n, **config.get("discriminator", {}))
     model = AdversarialAURecognizer(recognizer, discriminator, **config["loss"])
     labels = rng.integers(0, 2, (count, n)).astype(np.float32)
@@ -201,8 +254,9 @@ def _synthesis(config, count, rng):
         SubjectClassifier,
     )
 
-    n, size = len(BP4D_AUS), config["size"]
-    generator = LACGenerator(BP4D_AUS, size, region=config["region"], **config["generator"])
+    action_units, size = config.get("action_units", BP4D_AUS), config["size"]
+    n = len(action_units)
+    generator = LACGenerator(action_units, size, region=config["region"], **config["generator"])
     people = SubjectClassifier(PERSONS, size, **config.get("subject_classifier", {}))
     model = LACGAN(
         generator,
@@ -227,4 +281,36 @@ _SYSTEMS = {
     "magnification": _magnification,
     "regeneration": _regeneration,
     "synthesis": _synthesis,
+}
+
+
+def _restored(model, batch):
+    return {"face": model.generator(model.generator_input(batch), training=False)}
+
+
+def _recognized(model, batch):
+    return {"logits": model.recognizer(batch["face"], training=False)}
+
+
+def _magnified(model, batch):
+    face = model.magnify(batch["weak"], training=False)
+    return {"face": face, "logits": model.classifier(face, training=False)}
+
+
+def _regenerated(model, batch):
+    made = model.regenerator(batch["face"], training=False)
+    return {"faces": made["regenerated"], "distances": made["distances"]}
+
+
+def _edited(model, batch):
+    given = [batch[name] for name in ("face", "target", "landmarks")]
+    return {"face": model.generator(given, training=False)}
+
+
+_ANSWERS = {
+    "restoration": _restored,
+    "recognition": _recognized,
+    "magnification": _magnified,
+    "regeneration": _regenerated,
+    "synthesis": _edited,
 }

@@ -1,4 +1,4 @@
-"""What the papers claim, measured: `python -m benchmarks.quality --system recognition --seeds 3`.
+"""What the papers claim, measured: `python -m benchmarks quality --system recognition --seeds 3`.
 
 Trains with the training scripts themselves, each seed with a draw of people, weights and missing
 labels of its own, and prints mean and spread beside the paper's claim. Stopped, it goes on where it
@@ -8,12 +8,17 @@ was; finished trainings are not done again.
 import argparse
 import itertools
 import json
+import math
 import statistics
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
-from benchmarks.measure import table, write_json
+from benchmarks import devices
+from benchmarks.charts import Bars, draw_bars
+from benchmarks.measure import table
+from benchmarks.results import save
 from tfface.plots.charts import curves
 
 ROOT = Path(__file__).parents[1]
@@ -65,16 +70,20 @@ def recognition(seeds, out, options):
     )
     best = [run[0.0]["best_constant_f1"]["mean"] for run in runs]
     print(f"best constant answer: F1 {show(best)}")
-    for figure, label in (
-        ("f1", "F1, mean over action units"),
-        ("conditional_difference", "difference of conditional probabilities"),
-    ):
+
+    def draw(figure, label, path):
         series = {
             title: [[values(figure, rate, method)[i] for rate in RATES] for i in range(seeds)]
             for title, method in (("Ours", "ours"), ("O-wlc", "o_wlc"))
         }
-        curves(RATES, series, out / f"{figure}.png", "share of faces without labels", label)
-    write_json(out / "quality.json", {"seeds": seeds, "header": header, "rows": rows})
+        curves(RATES, series, path, "share of faces without labels", label)
+
+    label = "difference of conditional probabilities"
+    draw("conditional_difference", label, out / "conditional_difference.png")
+    content = {"seeds": seeds, "header": header, "rows": rows}
+    save(
+        out / "quality.json", "quality", content, partial(draw, "f1", "F1, mean over action units")
+    )
 
 
 BASENETS = {"alexnet": (), "vgg11": ("--pairs.size", "36", "--pairs.crop", "32")}
@@ -127,7 +136,14 @@ def magnification(seeds, out, options):
     titles = ["BaseNet", "mode", "PSNR (dB)", "weak face", "feature distance", "weak face"]
     print(table(titles, nearness))
     content = {"seeds": seeds, "header": header, "rows": rows}
-    write_json(out / "quality.json", {**content, "nearness": {"header": titles, "rows": nearness}})
+    content["nearness"] = {"header": titles, "rows": nearness}
+    panels = [
+        panel(f"{name}: accuracy", {t: values(name, "accuracy", m) for m, t in MODES.items()})
+        for name in BASENETS
+    ]
+    save(
+        out / "quality.json", "quality", content, partial(draw_bars, panels, title="Magnification")
+    )
 
 
 PAPER_SYNTHESIS = {"F1": (69.3, 61.7, 59.9, 53.3), "accuracy": (79.8, 72.7, 77.9, 71.7)}
@@ -147,12 +163,13 @@ def synthesis(seeds, out, options):
         runs.append(json.loads((folder / "summary.json").read_text())["metrics"])
 
     header = ["figure", "real", "synthesis", "gap", "unedited", "paper: real, synthesis"]
-    rows = []
+    rows, panels = [], []
     for figure, key in (("F1", "f1"), ("accuracy", "accuracy")):
-        of = [[run[key][name] for run in runs] for name in ("real", "synthesis", "gap")]
-        of.append([run["unedited"][key] for run in runs])
+        of = {name: [run[key][name] for run in runs] for name in ("real", "synthesis", "gap")}
+        of["unedited"] = [run["unedited"][key] for run in runs]
         a, b, c, d = PAPER_SYNTHESIS[figure]
-        rows.append([figure, *map(show, of), f"{a}, {b} (OpenFace); {c}, {d} (JAA-Net)"])
+        rows.append([figure, *map(show, of.values()), f"{a}, {b} (OpenFace); {c}, {d} (JAA-Net)"])
+        panels.append(panel(figure, of))
     print(table(header, rows))
     print(f"largest change of an untouched pixel: {max(r['untouched_max_change'] for r in runs):g}")
 
@@ -186,7 +203,7 @@ def synthesis(seeds, out, options):
     content = {"seeds": seeds, "header": header, "rows": rows}
     content["changes"] = {"header": changes, "rows": effects}
     content["enrichment"] = {"header": titles, "rows": gained}
-    write_json(out / "quality.json", content)
+    save(out / "quality.json", "quality", content, partial(draw_bars, panels, title="Synthesis"))
 
 
 PAPER_REGENERATION = {
@@ -231,10 +248,9 @@ def regeneration(seeds, out, options):
         [title, show([run["regenerated"][name] for run in runs])] for name, title in titles.items()
     ]
     print(table(["regenerated faces", "share or value"], faces))
-    write_json(
-        out / "quality.json",
-        {"seeds": seeds, "header": header, "rows": rows, "faces": faces, "runs": runs},
-    )
+    content = {"seeds": seeds, "header": header, "rows": rows, "faces": faces, "runs": runs}
+    panels = [panel("accuracy", {title: found[method] for method, title in methods.items()})]
+    save(out / "quality.json", "quality", content, partial(draw_bars, panels, title="Regeneration"))
 
 
 SYSTEMS = {
@@ -275,17 +291,34 @@ def show(values):
     return f"{mean:.3f}" + (f" ± {statistics.stdev(values):.3f}" if len(values) > 1 else "")
 
 
-def main():
+def panel(title, values):
+    """A panel of bars: dict from a name to the values of all seeds."""
+    means = {name: statistics.fmean(v) if None not in v else math.nan for name, v in values.items()}
+    texts = {name: show(each) for name, each in values.items()}
+    return Bars(title, "mean over seeds", means, texts)
+
+
+def main(arguments=None):
     """The command line; options it does not know go to the training script."""
-    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
+    parser = argparse.ArgumentParser(
+        prog="benchmarks quality", description=__doc__, allow_abbrev=False
+    )
     parser.add_argument("--system", choices=sorted(SYSTEMS), required=True)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--out", type=Path, default=Path("runs/quality"))
-    args, options = parser.parse_known_args()
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("runs/quality"),
+        help="folder of the trainings, of quality.json and of quality.png (default: %(default)s)",
+    )
+    devices.add_device(parser)
+    args, options = parser.parse_known_args(arguments)
     if args.seeds < 1:
         parser.error("--seeds must be at least 1")
+    devices.choose(args.device)
     SYSTEMS[args.system](args.seeds, args.out / args.system, options)
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,19 +1,23 @@
 """Synthesis' step with CARGs that see their own windows against CARGs that see the whole face.
 
-`benchmarks.train_step --system synthesis` runs it. Each of the two is trained in a process of its
-own, so that the memory of each is known; the processes take turns step by step. Before that it is
-checked that both put regions into the face alike, and leave what nobody asks for as it was.
+`benchmarks train_step --system synthesis --algorithm` runs it. Each of the two is trained in a
+process of its own, so that the memory of each is known; the processes take turns step by step.
+Before that it is checked that both put regions into the face alike, and leave what nobody asks for
+as it was.
 """
 
-import multiprocessing
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
+from benchmarks.charts import Bars
 from benchmarks.measure import table, take_turns
+from benchmarks.processes import Remote
 
 REGIONS = ("crop", "full")
+
+TARGET = 4.0
+"""How many times as long whole faces are to take, at least."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,7 @@ class Size:
     name: str
     action_units: tuple
     side: int = 200
-    batch_size: int = 2
+    batch_size: int = 4
     filters: tuple = (32, 64, 128, 256, 256)
 
 
@@ -40,41 +44,6 @@ def paper_size():
     from tfface.facs.action_units import BP4D_AUS
 
     return Size("200 px, 12 AUs", BP4D_AUS)
-
-
-class Rival:
-    """A training in a process of its own, whose steps are asked for one by one.
-
-    Args:
-        region: One of `REGIONS`.
-        size: Size.
-        jit_compile: Whether XLA compiles the step.
-    """
-
-    def __init__(self, region, size, jit_compile):
-        context = multiprocessing.get_context("spawn")
-        self._ours, theirs = context.Pipe()
-        arguments = (theirs, region, size, jit_compile)
-        self._process = context.Process(target=_train, args=arguments, daemon=True)
-        self._process.start()
-        theirs.close()
-
-    def step(self):
-        """Takes one step; returns its pixel loss when it is done."""
-        return self._asked("step")
-
-    def memory(self):
-        """Bytes that the model and its steps have taken at most, and its number of weights."""
-        return self._asked("memory")
-
-    def end(self):
-        """Ends the process."""
-        self._ours.send("end")
-        self._process.join()
-
-    def _asked(self, what):
-        self._ours.send(what)
-        return self._ours.recv()  # EOFError if the process has died
 
 
 def make_model(region, size, jit_compile=False):
@@ -102,6 +71,11 @@ def make_model(region, size, jit_compile=False):
     rates = {name: keras.optimizers.Adam(2e-4) for name in players}
     model.compile(rates, jit_compile=jit_compile)
     return model
+
+
+def count_weights(model):
+    """Number of the players' weights."""
+    return sum(getattr(model, name).count_params() for name in model.player_names)
 
 
 def make_batch(size):
@@ -151,30 +125,19 @@ def check_composition(size):
     return float(kept[0].mean())
 
 
-def _train(connection, region, size, jit_compile):
-    """Trains in a process of its own, as it is asked."""
+def prepare(region, size, jit_compile):
+    """For a process of its own: the batch is there; then the training is made."""
     import tensorflow as tf
 
     batch = make_batch(size)
-    before = _peak_bytes(tf)
-    model = make_model(region, size, jit_compile)
-    model.make_train_function()
-    batches = iter(tf.data.Dataset.from_tensors(batch).repeat())
-    while (what := connection.recv()) != "end":
-        if what == "step":
-            connection.send(float(model.train_function(batches)["pixel_loss"]))
-        else:
-            weights = sum(getattr(model, name).count_params() for name in model.player_names)
-            connection.send((_peak_bytes(tf) - before, weights))
 
+    def make():
+        model = make_model(region, size, jit_compile)
+        model.make_train_function()
+        batches = iter(tf.data.Dataset.from_tensors(batch).repeat())
+        return lambda: float(model.train_function(batches)["pixel_loss"])
 
-def _peak_bytes(tf):
-    """The most memory that this process has had: the GPU's where there is one."""
-    if tf.config.list_physical_devices("GPU"):
-        return tf.config.experimental.get_memory_info("GPU:0")["peak"]
-    # Not getrusage's ru_maxrss, which begins with the peak of the process that started this one.
-    (line,) = [x for x in Path("/proc/self/status").read_text().splitlines() if "VmHWM" in x]
-    return 1024 * int(line.split()[1])
+    return make
 
 
 def measure(turns, jit_compile, size=None):
@@ -191,7 +154,8 @@ def measure(turns, jit_compile, size=None):
     size = size or paper_size()
     untouched = check_composition(size)
     print(f"{size.name}: equal compositions, {100 * untouched:.1f}% of the pixels left alone")
-    rivals = {region: Rival(region, size, jit_compile) for region in REGIONS}
+    weights = {region: count_weights(make_model(region, size)) for region in REGIONS}
+    rivals = {region: Remote(prepare, region, size, jit_compile) for region in REGIONS}
     try:
         times = take_turns(
             {name: rival.step for name, rival in rivals.items()}, turns, calls=1, warm_up=2
@@ -203,20 +167,37 @@ def measure(turns, jit_compile, size=None):
     ms = {name: 1e3 * times.median(name) for name in rivals}
     ratio = times.ratio("full", "crop")
     rows = []
-    for name, (taken, weights) in memory.items():
-        figures = [f"{ms[name]:.0f}", f"{taken / 2**20:.0f}", f"{weights / 1e6:.1f}"]
+    for name, taken in memory.items():
+        figures = [f"{ms[name]:.0f}", f"{taken / 2**20:.0f}", f"{weights[name] / 1e6:.1f}"]
         rows.append([f"{size.name}, batch {size.batch_size}", name, *figures])
     print(table(["size", "region", "ms a step", "MiB, model and steps", "million weights"], rows))
-    less = memory["full"][0] / max(memory["crop"][0], 1)
+    less = memory["full"] / max(memory["crop"], 1)
     print(f"full takes {ratio:.2f} times as long and {less:.2f} times the memory of crop.")
+    print(f"Target: at least {TARGET} times as long.")
     return [
         {
             "name": size.name,
             "batch_size": size.batch_size,
             "ms": ms,
             "ratio": ratio,
-            "memory_bytes": {name: value for name, (value, _) in memory.items()},
+            "memory_bytes": memory,
             "memory_ratio": less,
             "untouched": untouched,
         }
+    ]
+
+
+def bars(cases):
+    """What `measure` returns, as panels of a chart."""
+    return [
+        panel
+        for case in cases
+        for panel in (
+            Bars(f"{case['name']}: train step", "ms a step", case["ms"]),
+            Bars(
+                f"{case['name']}: memory of a training",
+                "MiB",
+                {name: taken / 2**20 for name, taken in case["memory_bytes"].items()},
+            ),
+        )
     ]

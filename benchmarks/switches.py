@@ -1,4 +1,4 @@
-"""What each speed switch does to a system's step: `benchmarks.train_step --system NAME --switches`.
+"""What each speed switch does to a system's step: `benchmarks train_step --system NAME --switches`.
 
 All trainings begin with the same weights and see the same batch. Before they are timed, turn by
 turn, each takes as many steps as an execution of several has; the means of its losses over them are
@@ -10,6 +10,7 @@ import time
 
 import numpy as np
 
+from benchmarks.charts import Bars
 from benchmarks.measure import table, take_turns
 from benchmarks.models import make_case, make_stepper
 
@@ -39,8 +40,8 @@ def measure(system, turns, name="quickstart", switches=tuple(SWITCHES)):
         switches: Which of `SWITCHES`, `PLAIN` the first.
 
     Returns:
-        List of one dict a switch: its name, ms a step, times as fast as float32, seconds of the
-        first call, how far its losses are from float32's.
+        List of one dict a switch: the size, its name, ms a step, times as fast as float32, seconds
+        of the first call, how far its losses are from float32's.
 
     Raises:
         AssertionError: If a loss is not finite.
@@ -65,6 +66,7 @@ def measure(system, turns, name="quickstart", switches=tuple(SWITCHES)):
         pairs = [(losses[switch][loss], value) for loss, value in losses[PLAIN].items()]
         cases.append(
             {
+                "size": name,
                 "switch": switch,
                 "ms": 1e3 * times.median(switch) / STEPS,
                 "times_as_fast": times.ratio(PLAIN, switch),
@@ -87,3 +89,12 @@ def measure(system, turns, name="quickstart", switches=tuple(SWITCHES)):
     print(f"{system}, sizes of its config {name}")
     print(table(header, rows))
     return cases
+
+
+def bars(cases):
+    """What `measure` returns, of one size or several, as panels of a chart."""
+    sizes = dict.fromkeys(case["size"] for case in cases)
+    return [
+        Bars(size, "ms a step", {c["switch"]: c["ms"] for c in cases if c["size"] == size})
+        for size in sizes
+    ]

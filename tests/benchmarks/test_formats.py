@@ -45,7 +45,7 @@ def test_every_format_has_its_line(run, frames_source, monkeypatch, capsys):
     arguments = ["--formats", str(run), "--faces", "5", "--out", str(run / "found.json")]
     monkeypatch.setattr(sys, "argv", ["inference", *arguments])
     inference.main()
-    (found,) = json.loads((run / "found.json").read_text())
+    (found,) = json.loads((run / "found.json").read_text())["tables"]
     assert (found["system"], found["faces"]) == ("recognition", 5)
     assert found["header"][3] == "F1"
     rows = {row[0]: row[1:] for row in found["rows"]}

@@ -25,11 +25,14 @@ def test_both_compose_alike_and_see_the_same_pixels():
 @pytest.mark.slow
 def test_the_two_take_turns_and_the_figures_are_written(monkeypatch, capsys, tmp_path):
     monkeypatch.setattr(regional_step, "paper_size", lambda: TINY)
-    arguments = ["--system", "synthesis", "--turns", "2", "--out", str(tmp_path / "t.json")]
-    train_step.main(arguments)
+    arguments = ["--system", "synthesis", "--algorithm", "--turns", "2"]
+    train_step.main([*arguments, "--out", str(tmp_path / "t.json")])
     out = capsys.readouterr().out
     assert "tiny: equal compositions" in out and "Target: at least 4.0 times" in out
     (figures,) = json.loads((tmp_path / "t.json").read_text())["cases"]
     assert figures["ratio"] > 0 and min(figures["ms"].values()) > 0
     assert min(figures["memory_bytes"].values()) > 0
     assert f"full takes {figures['ratio']:.2f} times as long" in out
+    times, memory = regional_step.bars([figures])
+    assert times.values == figures["ms"]
+    assert memory.values["full"] == figures["memory_bytes"]["full"] / 2**20

@@ -32,6 +32,9 @@ def test_every_switch_trains_alike(tmp_path, capsys):
     said = capsys.readouterr().out
     assert "recognition, sizes of its config quickstart" in said
     assert f"losses apart over {STEPS} steps" in said
+    assert out.with_suffix(".png").exists()
+    (panel,) = switches.bars(list(cases.values()))
+    assert panel.values == {name: case["ms"] for name, case in cases.items()}
 
 
 def test_a_loss_that_is_no_number_is_told(monkeypatch):
@@ -39,12 +42,3 @@ def test_a_loss_that_is_no_number_is_told(monkeypatch):
     monkeypatch.setattr(switches, "make_stepper", stepper)
     with pytest.raises(AssertionError, match="float32: .*nan"):
         switches.measure("recognition", 1)
-
-
-def test_a_system_without_an_algorithm_to_compare_with_is_a_usage_error(capsys):
-    with pytest.raises(SystemExit) as stop:
-        train_step.main(["--system", "recognition"])
-    assert stop.value.code == 2
-    assert "without --switches, --system is one of magnification, synthesis" in (
-        capsys.readouterr().err
-    )

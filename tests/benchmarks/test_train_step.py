@@ -1,83 +1,84 @@
-"""The steps that are timed against each other: equal losses, and who makes how many fakes."""
+"""The command line of the training step's benchmarks."""
 
-import json
+import importlib.util
 
 import pytest
+import tensorflow as tf
 
 from benchmarks import train_step
-from benchmarks.models import make_stepper
-from benchmarks.train_step import (
-    compare_losses,
-    magnification,
-    magnification_sizes,
+from benchmarks.models import PAPERS
+
+
+@pytest.fixture
+def asked(monkeypatch, tmp_path):
+    """What each kind of measurement is asked for, in a dict; nothing is measured."""
+    calls = {}
+    for kind in train_step.KINDS:
+
+        def measured(args, sizes, kind=kind):
+            calls[kind] = (args.system, sizes, args.jit_compile)
+            return [{"ms": 1.0}], lambda path: path.write_bytes(b"a chart")
+
+        monkeypatch.setitem(train_step.KINDS, kind, measured)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
+    monkeypatch.chdir(tmp_path)
+    return calls
+
+
+def test_systems_are_those_that_can_be_made():
+    assert set(train_step.SYSTEMS) == set(PAPERS)
+
+
+@pytest.mark.parametrize(
+    ("words", "kind", "sizes", "name"),
+    [
+        ([], "beside", ("paper", "quickstart"), "train_step_synthesis"),
+        (["--size", "paper"], "beside", ("paper",), "train_step_synthesis"),
+        (["--growth"], "growth", ("quickstart",), "train_step_synthesis_growth"),
+        (["--steady"], "steady", ("quickstart",), "train_step_synthesis_steady"),
+        (["--profile", "d"], "profile", ("quickstart",), "train_step_synthesis_profile"),
+        (["--switches", "--size", "both"], "switches", ("paper", "quickstart"), None),
+        (["--algorithm"], "algorithm", ("quickstart",), "train_step_synthesis_algorithm"),
+    ],
 )
-
-TINY = {
-    "name": "32 px",
-    "side": 32,
-    "batch_size": 2,
-    "classifier": {"backbone": "vgg11"},
-    "generator": {"filters": (2, 3, 4, 5)},
-    "discriminator": {"filters": (4, 6)},
-}
+def test_what_is_asked_for_is_measured_and_written(words, kind, sizes, name, asked, tmp_path):
+    assert train_step.main(["--system", "synthesis", *words]) == 0
+    assert asked == {kind: ("synthesis", sizes, False)}
+    written = {path.name for path in (tmp_path / "runs/benchmarks").iterdir()}
+    name = name or "train_step_synthesis_switches"
+    assert written == {f"{name}.json", f"{name}.png"}
 
 
-@pytest.fixture(scope="module")
-def case():
-    (case,) = magnification(jit_compile=False, sizes=[TINY])
-    return case
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--system", "recognition", "--algorithm"], "is of magnification and synthesis"),
+        (["--system", "synthesis", "--algorithm", "--size", "paper"], "has sizes of its own"),
+        (["--system", "synthesis", "--switches", "--jit_compile"], "is one of the --switches"),
+        (["--system", "synthesis", "--turns", "0"], "--turns must be at least 1"),
+        (["--system", "synthesis", "--growth", "--steady"], "not allowed with"),
+        (["--system", "painting"], "invalid choice: 'painting'"),
+    ],
+)
+def test_what_cannot_be_is_a_usage_error(words, message, asked, capsys):
+    with pytest.raises(SystemExit) as stop:
+        train_step.main(words)
+    assert stop.value.code == 2 and message in capsys.readouterr().err
+    assert not asked
 
 
-@pytest.mark.slow
-def test_magnification_synthesizes_twice_and_algorithm_1_for_each_update(case, monkeypatch):
-    assert case.name == "32 px, batch 2"
-    fakes, features, losses = {}, {}, {}
-    for name in ("ours", "literal"):
-        model = getattr(case, name)
-        for counts, player in ((fakes, "generator"), (features, "extractor")):
-            call = getattr(model, player).call
-
-            def counted(*args, name=name, counts=counts, call=call, **kwargs):
-                counts[name] = counts.get(name, 0) + 1
-                return call(*args, **kwargs)
-
-            monkeypatch.setattr(getattr(model, player), "call", counted)
-        losses[name] = make_stepper(model, case.batch)
-    last, apart = compare_losses(losses["ours"], losses["literal"], steps=3)
-    # Both were traced once: the features of weak and peak faces, and two fakes; or both for each
-    # of the four updates, and those of the peaks for D and for D'.
-    assert fakes == {"ours": 2, "literal": 4} and features == {"ours": 2, "literal": 6}
-    assert apart < 1e-4 and int(case.ours.step) == int(case.literal.step) == 3
-    assert set(last) == {tracker.name for tracker in case.ours.trackers}
-    assert all(ours != 0 for ours, _ in last.values())
+def test_without_pytorch_one_line_says_what_to_install(asked, monkeypatch, capsys):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    assert train_step.main(["--system", "restoration"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "pip install torch" in line and "[bench]" in line
+    assert train_step.main(["--system", "restoration", "--growth"]) == 0
 
 
-def test_sizes_are_the_papers_and_the_quickstarts():
-    first, second, last = magnification_sizes()
-    assert (
-        (first["side"], first["batch_size"]) == (second["side"], second["batch_size"]) == (128, 4)
-    )
-    assert set(last) == set(TINY) and len(last["generator"]["filters"]) == 4
-    assert last["name"] == f"{last['side']} px, the quickstart's"
-
-
-def test_other_losses_are_told():
-    def losses(of):
-        yield from ({"loss": 1.0, "other": value} for value in of)
-
-    first, second = losses([2.0, 2.0, 2.0]), losses([2.0, 2.0, 2.01])
-    with pytest.raises(AssertionError, match=r"step 3: other is 2 and 2\.01"):
-        compare_losses(first.__next__, second.__next__, steps=3)
-
-
-def test_the_ratio_is_printed_and_written(case, monkeypatch, capsys, tmp_path):
-    monkeypatch.setitem(train_step.SYSTEMS, "magnification", lambda jit_compile: [case])
-    arguments = ["--system", "magnification", "--turns", "2", "--out", str(tmp_path / "t.json")]
-    train_step.main(arguments)
-    out = capsys.readouterr().out
-    assert "32 px, batch 2: losses of step 3" in out and "\n  extractor_loss " in out
-    assert "| times as long" in out and "Target: at least 1.3 times" in out
-    content = json.loads((tmp_path / "t.json").read_text())
-    (figures,) = content["cases"]
-    assert figures["ratio"] > 0 and figures["ms"]["ours"] > 0
-    assert f"| {figures['ratio']:.2f} " in out
+def test_without_a_gpu_one_line_says_so(asked, monkeypatch, capsys):
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [])
+    with pytest.raises(SystemExit) as stop:
+        train_step.main(["--system", "restoration", "--device", "gpu"])
+    assert stop.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.endswith("--device gpu needs a GPU that TensorFlow can use. Found: none")
